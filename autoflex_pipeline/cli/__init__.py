@@ -1,0 +1,1 @@
+"""autoflex_pipeline."""
