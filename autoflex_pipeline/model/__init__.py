@@ -1,1 +1,42 @@
-"""autoflex_pipeline."""
+"""What an appointment, an intervention, a car and a party are: pandera models, declared once.
+
+Nothing here reads a source or writes a table; everything else derives from these declarations.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pandera.pandas as pa
+
+from autoflex_pipeline.model.appointment import Appointment
+from autoflex_pipeline.model.car import Car
+from autoflex_pipeline.model.columns import FieldInfo, declared_fields
+from autoflex_pipeline.model.intervention import Intervention
+from autoflex_pipeline.model.party import Party
+
+MODELS: dict[str, type[pa.DataFrameModel]] = {
+    "appointment": Appointment,
+    "intervention": Intervention,
+    "car": Car,
+    "party": Party,
+}
+"""The entities, in the order in which they are shown."""
+
+RAW_ENTITIES = {"appointment": "order", "intervention": "order_line", "car": "vehicle", "party": "relation"}
+"""The DMS's own name for what an entity is made from."""
+
+
+@cache
+def fields(entity: str) -> tuple[FieldInfo, ...]:
+    """The declared fields of ``entity``, in order."""
+    return declared_fields(entity, MODELS[entity])
+
+
+@cache
+def dms_names(entity: str) -> tuple[str, ...]:
+    """The names to ask of the DMS for ``entity``, each once, in the order of declaration."""
+    return tuple(dict.fromkeys(name for field in fields(entity) for name in field.dms))
+
+
+__all__ = ["MODELS", "RAW_ENTITIES", "Appointment", "Car", "FieldInfo", "Intervention", "Party", "dms_names", "fields"]

@@ -1,0 +1,27 @@
+"""The errors that a person reads. Each message names the thing, the value, the rule and the next step."""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of what this product raises on purpose; its text is fit to be shown and logged (never a secret)."""
+
+
+class ConfigurationError(PipelineError):
+    """The configuration file, or a variable that it names, is wrong. Retrying cannot help."""
+
+
+class CredentialsMissingError(ConfigurationError):
+    """A variable that holds one dealer's secret is not set: that dealer fails, the others go on."""
+
+
+class LoginRefusedError(ConfigurationError):
+    """The vendor refused the credentials. Retrying cannot help; the schedule backs off."""
+
+
+class SourceError(PipelineError):
+    """The DMS could not be read (further); what came so far is used, the extract is partial."""
+
+
+class StoreBusyError(PipelineError):
+    """Another process held the warehouse or a dealer longer than the bounded wait."""

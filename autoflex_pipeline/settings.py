@@ -1,0 +1,239 @@
+"""The configuration file as one frozen object; nothing else reads the environment.
+
+Names and defaults are fixed by the contract page on commands and configuration. Secrets are never in the file: a key
+ending in ``_env`` names the environment variable that holds the value, and the value is read when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from autoflex_pipeline.errors import ConfigurationError, CredentialsMissingError
+
+CONFIG_VARIABLE = "AUTOFLEX_CONFIG"
+DEFAULT_CONFIG = "autoflex.toml"
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http(s) address such as https://dms.example/v2")
+    if parts.query or parts.username or parts.password:
+        raise ValueError("must hold no credentials and no query")
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be an IANA time zone such as Europe/Amsterdam")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Rate = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
+
+
+class WarehouseSettings(_Section):
+    """Where the pipeline's own DuckDB and the analysts' copy lie."""
+
+    path: Path = Path("data/warehouse.duckdb")
+    analytics_path: Path = Path("data/analytics.duckdb")
+
+    @property
+    def state_path(self) -> Path:
+        """The state store, beside the warehouse."""
+        return self.path.with_name(self.path.stem + ".state.sqlite")
+
+
+class PrivacySettings(_Section):
+    """Pseudonyms and retention."""
+
+    pseudonym_key_env: Variable = "AUTOFLEX_PSEUDONYM_KEY"
+    retention_months: int = Field(default=84, ge=1, le=1200)
+
+
+class ClaireSettings(_Section):
+    """The connection to Claire; ``deadline_seconds`` is per appointment, retries included."""
+
+    base_url: HttpUrl
+    api_key_env: Variable = "CLAIRE_API_KEY"
+    max_concurrency: int = Field(default=8, ge=1, le=64)
+    max_requests_per_second: Rate = 20
+    deadline_seconds: float = Field(default=120, gt=0, le=3600)
+
+
+class ApiSettings(_Section):
+    """A dealer's Autoflex API."""
+
+    login_url: HttpUrl
+    api_key_env: Variable
+    username_env: Variable
+    password_env: Variable
+    organization_name: str = ""
+    range_filters: bool = False
+    reread_budget: int = Field(default=60, ge=0, le=10_000)
+    max_concurrency: int = Field(default=4, ge=1, le=64)
+    max_requests_per_second: Rate = 10
+
+
+class DealerSettings(_Section):
+    """One dealer."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$", max_length=100)
+    name: str = Field(min_length=1)
+    claire_location_id: str = Field(min_length=1)
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Amsterdam"
+    keep_importing: bool = True
+    privacy: Literal["pseudonymised", "full"] = "pseudonymised"
+    guard_max_change: float = Field(default=0.30, ge=0, le=1)
+    waiting_hours: float = Field(default=24, ge=0)
+    absence_confirm_minutes: float = Field(default=60, ge=0)
+    mileage_writeback: bool = False
+    claire_api_key_env: Variable | None = None
+    api: ApiSettings | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The dealer's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+class Settings(_Section):
+    """The whole configuration file."""
+
+    warehouse: WarehouseSettings = WarehouseSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    claire: ClaireSettings
+    dealers: tuple[DealerSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> Settings:
+        for what, values in (
+            ("id", [dealer.id for dealer in self.dealers]),
+            ("claire_location_id", [dealer.claire_location_id for dealer in self.dealers]),
+        ):
+            twice = [value for value, count in Counter(values).items() if count > 1]
+            if twice:
+                raise ValueError(f"dealers: {what} {twice[0]!r} stands at two dealers; give each its own")
+        return self
+
+    @cached_property
+    def dealer_ids(self) -> tuple[str, ...]:
+        """The ids of all dealers, in the order of the file."""
+        return tuple(dealer.id for dealer in self.dealers)
+
+    def dealer(self, dealer_id: str) -> DealerSettings:
+        """One dealer; ConfigurationError when the file has no such id."""
+        for dealer in self.dealers:
+            if dealer.id == dealer_id:
+                return dealer
+        known = ", ".join(self.dealer_ids)
+        raise ConfigurationError(f"dealer {dealer_id!r} is not in the configuration; known are: {known}")
+
+    def select(self, dealer_ids: tuple[str, ...] | list[str]) -> tuple[DealerSettings, ...]:
+        """The named dealers, or all when none is named."""
+        return tuple(self.dealer(dealer_id) for dealer_id in dict.fromkeys(dealer_ids)) or self.dealers
+
+    def claire_key_variable(self, dealer: DealerSettings) -> str:
+        """The variable that holds the Claire key used for ``dealer``."""
+        return dealer.claire_api_key_env or self.claire.api_key_env
+
+
+class Credentials(_Section):
+    """A dealer's Autoflex login; never shown by ``repr``."""
+
+    api_key: SecretStr
+    username: SecretStr
+    password: SecretStr
+
+
+def secret(variable: str, *, needed_for: str) -> SecretStr:
+    """The value of ``variable``; CredentialsMissingError when it is unset or empty."""
+    value = os.environ.get(variable, "")
+    if not value:
+        raise CredentialsMissingError(f"environment variable {variable} is not set; {needed_for} needs it: set it")
+    return SecretStr(value)
+
+
+def api_credentials(dealer: DealerSettings) -> Credentials:
+    """The dealer's login from the environment; CredentialsMissingError names the missing variable."""
+    if dealer.api is None:
+        raise ConfigurationError(f"dealer {dealer.id!r} has no [dealers.api] section; add one")
+    needed_for = f"the Autoflex login of dealer {dealer.id!r}"
+    return Credentials(
+        api_key=secret(dealer.api.api_key_env, needed_for=needed_for),
+        username=secret(dealer.api.username_env, needed_for=needed_for),
+        password=secret(dealer.api.password_env, needed_for=needed_for),
+    )
+
+
+def find_config(path: Path | None = None) -> Path:
+    """The configuration file: ``path``, else $AUTOFLEX_CONFIG, else autoflex.toml in the working directory."""
+    return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the configuration; ConfigurationError is one line that names the key and the file."""
+    file = find_config(path)
+    try:
+        with file.open("rb") as stream:
+            content = tomllib.load(stream)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{file}: there is no such configuration file; name one with --config or ${CONFIG_VARIABLE}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read ({type(error).__name__}); check the path and mode") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file}: is not TOML: {error}") from None
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{file}: {_first_problem(error)}") from None
+    return _with_absolute_paths(settings, file.parent)
+
+
+def _first_problem(error: ValidationError) -> str:
+    """One line for the first of pydantic's errors, with the key as it stands in the file."""
+    first = error.errors()[0]
+    key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(".[", "[")
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key; remove it or correct its spelling"
+    if first["type"] == "missing":
+        return f"{key}: is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key}: {first['input']!r}: {message}" if _is_plain(first["input"]) else f"{key}: {message}"
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool) and len(str(value)) <= 80
+
+
+def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    warehouse = settings.warehouse
+    return settings.model_copy(
+        update={
+            "warehouse": warehouse.model_copy(
+                update={
+                    "path": folder / warehouse.path,
+                    "analytics_path": folder / warehouse.analytics_path,
+                }
+            )
+        }
+    )
