@@ -1,0 +1,106 @@
+"""The state store: an SQLite database in WAL mode with ``synchronous=FULL``, used by several processes and threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from autoflex_pipeline.errors import PipelineError
+
+SCHEMA_VERSION = 1
+PRIVATE_MODE = 0o600
+
+metadata = MetaData()
+"""All tables of the store; the modules of this folder declare theirs on it."""
+
+_version = SqlTable(
+    "schema_version",
+    metadata,
+    SqlColumn("version", Integer, primary_key=True, comment="Number of the schema version."),
+    SqlColumn("applied_at", String, nullable=False, comment="When it was applied."),
+    comment="One row per schema version applied to this store.",
+)
+
+
+class UtcMoment(TypeDecorator[datetime]):
+    """A moment kept in UTC; SQLite itself knows no time zones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC without a zone."""
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give it back with its zone."""
+        return value.replace(tzinfo=UTC) if value else None
+
+
+class StateVersionError(PipelineError):
+    """The store was written by a newer version of this program."""
+
+
+class StateStore:
+    """Opens (and creates) the store; ``begin()`` gives a connection in one transaction."""
+
+    def __init__(self, path: Path, *, wait_seconds: float = 60) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The -wal and -shm files take the mode of the database file.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_MODE))
+        self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds})
+        event.listen(self.engine, "connect", _configure)
+        event.listen(self.engine, "begin", _begin_immediate)
+        self._ensure_schema()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction that takes the write lock at its start; durable when it ends without an exception."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _ensure_schema(self) -> None:
+        # Every module that declares a table must be known before the tables are made.
+        from autoflex_pipeline.state import dealers, holds, ledger, outbox  # noqa: F401, PLC0415
+
+        with self.begin() as connection:
+            metadata.create_all(connection)
+            version = max(connection.scalars(select(_version.c.version)), default=0)
+            if version > SCHEMA_VERSION:
+                raise StateVersionError(
+                    f"the state store {self.path} has schema version {version}, this program knows {SCHEMA_VERSION}: "
+                    "it was written by a newer version; upgrade this program"
+                )
+            if version < SCHEMA_VERSION:
+                connection.execute(
+                    insert(_version).values(version=SCHEMA_VERSION, applied_at=datetime.now(UTC).isoformat())
+                )
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """Durable commits; SQLAlchemy, not the driver, starts transactions."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: upgrading a read lock later fails instead of waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
