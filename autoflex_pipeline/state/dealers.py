@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import JSON, Connection, String, Text, delete, insert, select
@@ -28,14 +27,15 @@ dealer_state = SqlTable(
 )
 
 
-def dealer_row(connection: Connection, dealer_id: str) -> Mapping[str, Any]:
+def dealer_row(connection: Connection, dealer_id: str) -> dict[str, Any]:
     """What is remembered of the dealer; all values None for one never seen."""
     row = connection.execute(select(dealer_state).where(dealer_state.c.dealer_id == dealer_id)).mappings().first()
-    return row or {column.name: None for column in dealer_state.columns} | {"dealer_id": dealer_id}
+    never_seen = {column.name: None for column in dealer_state.columns} | {"dealer_id": dealer_id}
+    return never_seen | ({str(name): value for name, value in row.items()} if row else {})
 
 
 def remember(connection: Connection, dealer_id: str, **values: Any) -> None:
     """Change what is remembered of the dealer; values not named stay."""
-    row = dict(dealer_row(connection, dealer_id)) | values
+    row = dealer_row(connection, dealer_id) | values
     connection.execute(delete(dealer_state).where(dealer_state.c.dealer_id == dealer_id))
     connection.execute(insert(dealer_state).values(**row))

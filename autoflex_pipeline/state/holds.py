@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Integer, String, Text, delete, insert, select
 from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Connection, Integer, String, Text, delete, insert, select
 from sqlalchemy import Table as SqlTable
 
 from autoflex_pipeline.state.store import UtcMoment, metadata
@@ -29,9 +28,10 @@ hold = SqlTable(
 )
 
 
-def current_hold(connection: Connection, dealer_id: str) -> Mapping[str, Any] | None:
+def current_hold(connection: Connection, dealer_id: str) -> dict[str, Any] | None:
     """The dealer's hold, if any."""
-    return connection.execute(select(hold).where(hold.c.dealer_id == dealer_id)).mappings().first()
+    row = connection.execute(select(hold).where(hold.c.dealer_id == dealer_id)).mappings().first()
+    return {str(name): value for name, value in row.items()} if row else None
 
 
 def place_hold(connection: Connection, dealer_id: str, kind: HoldKind, cause: str, message: str, now: datetime) -> None:

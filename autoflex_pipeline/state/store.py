@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
 from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -76,7 +76,7 @@ class StateStore:
 
     def _ensure_schema(self) -> None:
         # Every module that declares a table must be known before the tables are made.
-        from autoflex_pipeline.state import dealers, holds, ledger, outbox  # noqa: F401, PLC0415
+        from autoflex_pipeline.state import dealers, holds, ledger, outbox  # noqa: F401
 
         with self.begin() as connection:
             metadata.create_all(connection)
