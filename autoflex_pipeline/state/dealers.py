@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Connection, String, Text, delete, insert, select
+from sqlalchemy import JSON, Connection, Integer, String, Text, delete, insert, select
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy import Table as SqlTable
 
@@ -19,6 +19,11 @@ dealer_state = SqlTable(
     SqlColumn("last_success_at", UtcMoment, comment="When a run last ended well for the dealer."),
     SqlColumn("error", Text, comment="Why the last run failed for the dealer; empty when it did not."),
     SqlColumn("look_digest", String, comment="Digest of the open orders as last staged."),
+    SqlColumn(
+        "read_digest", String, comment="Digest of the open orders as last read; it counts once the run succeeds."
+    ),
+    SqlColumn("read_count", Integer, comment="Open orders as last read."),
+    SqlColumn("read_run_id", String, comment="The run that read them."),
     SqlColumn("due_at", UtcMoment, comment="When the dealer has work to do although nothing changes."),
     SqlColumn("due_reason", String, comment="What that work is."),
     SqlColumn("reread_at", UtcMoment, comment="When cars and parties of today and tomorrow were last read anew."),

@@ -1,4 +1,4 @@
-"""What went wrong for a dealer in a run: kept until the run's record is trimmed, so that a summary can be made of it."""
+"""What went wrong for a dealer in a run: kept until the record of the run is trimmed; its summary is made of it."""
 
 from __future__ import annotations
 

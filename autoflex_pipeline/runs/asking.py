@@ -1,0 +1,90 @@
+"""Ask the dealers' DMSs, all at once, with the warehouse closed; what came is handed over as extracts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.settings import DealerSettings
+from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record
+from autoflex_pipeline.sources.connections import DMS_CAUSE
+from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.state.holds import current_hold, lift_hold
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What a step read: records, requests and partial extracts, per dealer id; orders now known to be gone."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    partial: dict[str, str] = field(default_factory=dict)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, extract: Extract) -> None:
+        """Count an extract."""
+        dealer = extract.dealer_id
+        self.records[dealer] = self.records.get(dealer, 0) + len(extract.records)
+        self.requests[dealer] = self.requests.get(dealer, 0) + extract.requests
+        if not extract.is_complete:
+            self.partial[dealer] = extract.error or "broke off"
+
+
+def ask_dealers(
+    context: RunContext,
+    dealers: Iterable[DealerSettings],
+    source: str,
+    question: Callable[[AutoflexApi, DealerSettings], Reading],
+    *,
+    in_scope: Callable[[DealerSettings, Record], bool] | None = None,
+    window: Callable[[DealerSettings], tuple[date, date]] | None = None,
+) -> dict[str, Extract]:
+    """Ask the dealers at once; gives the extract of each dealer id that answered.
+
+    A reading that broke off is noted as the dealer's failure; what it brought is handed over all the same.
+    """
+
+    def ask(dealer: DealerSettings) -> Extract:
+        started = context.clock()
+        reading = question(context.apis.get(dealer), dealer)
+        records = reading.records
+        if in_scope is not None:
+            records = tuple(record for record in records if in_scope(dealer, record))
+        return Extract.of(
+            reading,
+            dealer_id=dealer.id,
+            source=source,
+            started_at=started,
+            finished_at=context.clock(),
+            records=records,
+            window=window(dealer) if window else None,
+        )
+
+    answers = {dealer.id: extract for dealer, extract in context.for_each(dealers, ask)}
+    for dealer_id, extract in answers.items():
+        if not extract.is_complete:
+            what = extract.error or "the answer broke off"
+            context.note(dealer_id, "source", f"{source} was read only in part: {what}; the next run reads it again")
+        else:
+            _lift_login_hold(context, dealer_id)
+    return answers
+
+
+def _lift_login_hold(context: RunContext, dealer_id: str) -> None:
+    """The DMS answered: a hold on the dealer's login has ended."""
+    with context.state.begin() as connection:
+        held = current_hold(connection, dealer_id)
+        if held and held["cause"].startswith(DMS_CAUSE):
+            lift_hold(connection, dealer_id)
+
+
+def report_of(context: RunContext, extracts: Sequence[Extract]) -> ReadReport:
+    """What the extracts brought, with a zero for dealers that brought none."""
+    report = ReadReport()
+    for dealer in context.dealers:
+        report.records.setdefault(dealer.id, 0)
+    for extract in extracts:
+        report.add(extract)
+    return report

@@ -1,0 +1,103 @@
+"""Close a run: the summary of each dealer, and what is remembered of it for the next look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from autoflex_pipeline.claire.delivery import DealerDelivery
+from autoflex_pipeline.model import RAW_ENTITIES
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.parts import REREAD_EVERY
+from autoflex_pipeline.settings import DealerSettings
+from autoflex_pipeline.sources.absence import next_confirmation
+from autoflex_pipeline.staging.accounting import DealerAccount, account_run
+from autoflex_pipeline.state.dealers import dealer_row, remember
+from autoflex_pipeline.state.runs import problems
+from autoflex_pipeline.state.summaries import keep_summary
+
+DELIVERY_COUNTS = ("created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed")
+
+
+def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> dict[str, dict[str, Any]]:
+    """Write the summary of each dealer of the run and remember its state; gives the summaries."""
+    now = context.clock()
+    with context.warehouse.open() as connection:
+        accounts = account_run(connection, context.run_id)
+        confirmations = {
+            dealer.id: next_confirmation(connection, dealer.id, timedelta(minutes=dealer.absence_confirm_minutes))
+            for dealer in context.dealers
+        }
+    with context.state.begin() as connection:
+        noted = problems(connection, context.run_id)
+        made: dict[str, dict[str, Any]] = {}
+        for dealer in context.dealers:
+            delivery = deliveries.get(dealer.id, DealerDelivery())
+            summary = dealer_summary(noted.get(dealer.id, []), accounts.get(dealer.id), delivery)
+            keep_summary(connection, context.run_id, dealer.id, summary, delivery.changes, now)
+            if not context.options.dry_run:
+                due_at, reason = _due(dealer, now, confirmations[dealer.id], delivery)
+                values = _remembered(context, dealer, dealer_row(connection, dealer.id), summary, now)
+                remember(connection, dealer.id, due_at=due_at, due_reason=reason, **values)
+            made[dealer.id] = summary
+    return made
+
+
+def dealer_summary(
+    noted: list[dict[str, Any]], account: DealerAccount | None, delivery: DealerDelivery
+) -> dict[str, Any]:
+    """One dealer's part of the summary, with the names that the contract page fixes."""
+    counts = {name: int(delivery.counts.get(name, 0)) for name in DELIVERY_COUNTS}
+    error = "; ".join(dict.fromkeys(problem["message"] for problem in noted)) or None
+    account = account or DealerAccount()
+    return {
+        "ok": error is None and counts["pending"] == 0 and counts["failed"] == 0,
+        "error": error,
+        "extracted": {raw: int(account.extracted.get(raw, 0)) for raw in RAW_ENTITIES.values()},
+        "skipped": dict(account.skipped),
+        "staged": {
+            entity: {name: int(asdict(account)["staged"].get(entity, {}).get(name, 0)) for name in STAGED_COUNTS}
+            for entity in RAW_ENTITIES
+        },
+        "delivery": counts,
+    }
+
+
+STAGED_COUNTS = ("accepted", "unchanged", "quarantined")
+
+
+def _remembered(
+    context: RunContext, dealer: DealerSettings, known: dict[str, Any], summary: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    """What of the run is kept for the dealer; only a success makes the list that was read the one to compare with."""
+    values: dict[str, Any] = {
+        "last_run_id": context.run_id,
+        "last_attempt_at": now,
+        "error": summary["error"],
+        "counts": summary["delivery"],
+    }
+    if summary["error"] is None:
+        values["last_success_at"] = now
+        if known["read_run_id"] == context.run_id and known["read_digest"]:
+            values["look_digest"] = known["read_digest"]
+    elif known["read_run_id"] == context.run_id:
+        values["look_digest"] = None
+    return values
+
+
+def _due(
+    dealer: DealerSettings, now: datetime, confirmation: datetime | None, delivery: DealerDelivery
+) -> tuple[datetime | None, str | None]:
+    """When the dealer has work although nothing changes in its DMS, and what it is: the earliest of all kinds."""
+    due: list[tuple[datetime, str]] = []
+    if delivery.counts.get("pending") or delivery.counts.get("failed"):
+        due.append((now, "deliveries left pending or failed"))
+    if delivery.next_due_at is not None:
+        due.append((delivery.next_due_at, "a waiting appointment goes without its missing part"))
+    if confirmation is not None:
+        due.append((confirmation, "an absence to confirm"))
+    if dealer.api is not None:
+        due.append((now + REREAD_EVERY, "lines, cars and parties to read again"))
+    return min(due, default=(None, None))

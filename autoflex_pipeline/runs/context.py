@@ -1,0 +1,112 @@
+"""What every step of a run is given: options, stores, connections, clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+from autoflex_pipeline.claire.client import ClaireConnections
+from autoflex_pipeline.errors import ConfigurationError, LoginRefusedError, PipelineError
+from autoflex_pipeline.settings import DealerSettings, Settings
+from autoflex_pipeline.sources.connections import ApiConnections, login_fingerprint
+from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.state.holds import HoldKind, place_hold
+from autoflex_pipeline.state.runs import ProblemKind, note_problem, problems
+from autoflex_pipeline.warehouse import Warehouse
+
+T = TypeVar("T")
+
+DEALERS_AT_ONCE = 16
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person or the schedule asks of a run; every default is the safe choice.
+
+    ``dealers`` empty means all; ``numbers`` (with one dealer) delivers only these appointments, ``force`` also when
+    they were rejected or equal; ``reread`` reads the cars and parties of today and tomorrow even if they are fresh.
+    """
+
+    dealers: tuple[str, ...] = ()
+    dry_run: bool = False
+    allow_mass_change: bool = False
+    full: bool = False
+    deliver_history: bool = False
+    reread: bool = False
+    window: tuple[date, date] | None = None
+    numbers: frozenset[str] | None = None
+    force: bool = False
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One run: its settings, stores and connections. ``clock`` gives the present moment in UTC."""
+
+    settings: Settings
+    warehouse: Warehouse
+    state: StateStore
+    apis: ApiConnections
+    claire: ClaireConnections
+    run_id: str
+    options: RunOptions = field(default_factory=RunOptions)
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def dealers(self) -> tuple[DealerSettings, ...]:
+        """The dealers that the run takes."""
+        return self.settings.select(self.options.dealers)
+
+    def today(self, dealer: DealerSettings) -> date:
+        """Today, where the dealer is."""
+        return self.clock().astimezone(dealer.zone).date()
+
+    def readable_dealers(self) -> tuple[DealerSettings, ...]:
+        """The run's dealers with an API whose login did not fail in this run."""
+        with self.state.begin() as connection:
+            known = problems(connection, self.run_id)
+        out = {
+            dealer_id
+            for dealer_id, noted in known.items()
+            if any(problem["kind"] in ("login", "configuration") for problem in noted)
+        }
+        return tuple(dealer for dealer in self.dealers if dealer.api and dealer.id not in out)
+
+    def note(self, dealer_id: str, kind: ProblemKind, message: str) -> None:
+        """Note what went wrong for the dealer in this run."""
+        with self.state.begin() as connection:
+            note_problem(connection, self.run_id, dealer_id, kind, message, self.clock())
+
+    def note_error(self, dealer: DealerSettings, error: PipelineError) -> None:
+        """Note an error of the dealer's DMS; a refused or missing login is not tried every minute."""
+        kind: ProblemKind = "source"
+        if isinstance(error, ConfigurationError):
+            held: HoldKind = "login" if isinstance(error, LoginRefusedError) else "configuration"
+            kind = held
+            with self.state.begin() as connection:
+                place_hold(connection, dealer.id, held, login_fingerprint(dealer), str(error), self.clock())
+        self.note(dealer.id, kind, str(error))
+
+    def for_each(
+        self, dealers: Iterable[DealerSettings], ask: Callable[[DealerSettings], T]
+    ) -> list[tuple[DealerSettings, T]]:
+        """Ask all dealers at once; a dealer whose asking fails is noted and left out of the answer."""
+        chosen: Sequence[DealerSettings] = tuple(dealers)
+        answers: list[tuple[DealerSettings, T]] = []
+        if not chosen:
+            return answers
+        with ThreadPoolExecutor(max_workers=min(DEALERS_AT_ONCE, len(chosen)), thread_name_prefix="dealer") as pool:
+            futures = [(dealer, pool.submit(ask, dealer)) for dealer in chosen]
+            for dealer, future in futures:
+                try:
+                    answers.append((dealer, future.result()))
+                except PipelineError as error:
+                    self.note_error(dealer, error)
+        return answers

@@ -1,0 +1,164 @@
+"""Read orders: the open list of a tick with what left it, or the months of a backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.settings import DealerSettings
+from autoflex_pipeline.sources import needs
+from autoflex_pipeline.sources.absence import note_missing
+from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
+from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.sources.storing import store_extracts
+from autoflex_pipeline.sources.window import appointment_day, is_open
+from autoflex_pipeline.state.dealers import remember
+
+
+def read_open_orders(context: RunContext) -> ReadReport:
+    """The tick: the open list of each dealer, those that left it by id, and what hides from it on a full pass."""
+    listed = ask_dealers(context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders())
+    crawled = _crawl_hidden(context, listed) if context.options.full else {}
+    wanted = _orders_to_ask_for(context, listed, crawled)
+    found = ask_dealers(
+        context,
+        [dealer for dealer in context.dealers if wanted.get(dealer.id)],
+        "api:orders_by_id",
+        lambda api, dealer: api.by_ids("order", wanted[dealer.id]),
+    )
+    known = _another_known_order(context, listed, found)
+    extracts = [*listed.values(), *crawled.values(), *found.values()]
+    gone: dict[str, list[str]] = {}
+    with context.warehouse.open() as connection:
+        store_extracts(connection, extracts, run_id=context.run_id)
+        for dealer_id, extract in found.items():
+            gone[dealer_id] = note_missing(
+                connection,
+                dealer_id,
+                extract.not_found,
+                now=context.clock(),
+                confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
+                another_was_found=known.get(dealer_id, False),
+            )
+    _remember_list(context, listed)
+    report = report_of(context, extracts)
+    report.gone = {dealer_id: numbers for dealer_id, numbers in gone.items() if numbers}
+    return report
+
+
+def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> ReadReport:
+    """Every work order, billed or not, whose appointment lies in one of the dealer's months (first and last days)."""
+    staged = _staged_in(context, months)
+
+    def ask(api: AutoflexApi, dealer: DealerSettings) -> Reading:
+        return api.work_orders_since(min(first for first, _ in months[dealer.id]))
+
+    def in_scope(dealer: DealerSettings, record: Record) -> bool:
+        day = appointment_day(record)
+        if day is None or record.key in staged[dealer.id]:
+            return True
+        return any(first <= day <= last for first, last in months[dealer.id])
+
+    def window(dealer: DealerSettings) -> tuple[date, date]:
+        spans = months[dealer.id]
+        return min(first for first, _ in spans), max(last for _, last in spans)
+
+    dealers = [dealer for dealer in context.readable_dealers() if dealer.id in months]
+    asked = ask_dealers(context, dealers, "api:orders_by_month", ask, in_scope=in_scope, window=window)
+    extracts = list(asked.values())
+    with context.warehouse.open() as connection:
+        store_extracts(connection, extracts, run_id=context.run_id)
+    return report_of(context, extracts)
+
+
+def _crawl_hidden(context: RunContext, listed: Mapping[str, Extract]) -> dict[str, Extract]:
+    """All work orders that are open or were seen before: some have no is_invoiced and hide from the open list."""
+    with context.warehouse.open() as connection:
+        seen = {
+            dealer_id: {
+                row[0]
+                for row in connection.execute(
+                    "SELECT record_key FROM sighting WHERE dealer_id = ? AND entity = 'order'", [dealer_id]
+                ).fetchall()
+            }
+            for dealer_id in listed
+        }
+    in_list = {dealer_id: {record.key for record in extract.records} for dealer_id, extract in listed.items()}
+
+    def in_scope(dealer: DealerSettings, record: Record) -> bool:
+        if record.key in in_list[dealer.id]:
+            return False
+        return record.key in seen[dealer.id] or is_open(record)
+
+    dealers = [dealer for dealer in context.readable_dealers() if dealer.id in listed]
+    return ask_dealers(context, dealers, "api:work_orders", lambda api, _: api.work_orders(), in_scope=in_scope)
+
+
+def _orders_to_ask_for(
+    context: RunContext, listed: Mapping[str, Extract], crawled: Mapping[str, Extract]
+) -> dict[str, list[str]]:
+    """Per dealer with a complete list: the known open orders that it lacks."""
+    wanted: dict[str, list[str]] = {}
+    with context.warehouse.open() as connection:
+        for dealer_id, extract in listed.items():
+            if extract.is_complete:
+                there = {record.key for record in extract.records if record.key}
+                there |= {record.key for record in crawled[dealer_id].records if record.key} if crawled else set()
+                wanted[dealer_id] = needs.orders_to_ask_for(connection, dealer_id, there)
+    return wanted
+
+
+def _another_known_order(
+    context: RunContext, listed: Mapping[str, Extract], found: Mapping[str, Extract]
+) -> dict[str, bool]:
+    """Per dealer with missing orders: whether asking by id finds another known order; else "not found" says nothing."""
+    proven = {dealer_id: True for dealer_id, extract in found.items() if extract.records}
+    doubtful: dict[str, str] = {}
+    with context.warehouse.open() as connection:
+        for dealer_id, extract in found.items():
+            if extract.not_found and dealer_id not in proven:
+                row = connection.execute(
+                    """
+                    SELECT record_key FROM sighting
+                    WHERE dealer_id = ? AND entity = 'order' AND record_key IS NOT NULL
+                      AND record_key NOT IN (SELECT unnest(?::VARCHAR[]))
+                    ORDER BY seen_at DESC, record_key DESC LIMIT 1
+                    """,
+                    [dealer_id, sorted(extract.not_found)],
+                ).fetchone()
+                in_list = [record.key for record in listed[dealer_id].records if record.key]
+                candidate = in_list[0] if in_list else (row[0] if row else None)
+                if candidate:
+                    doubtful[dealer_id] = candidate
+    dealers = [context.settings.dealer(dealer_id) for dealer_id in doubtful]
+    answers = context.for_each(dealers, lambda dealer: context.apis.get(dealer).by_ids("order", [doubtful[dealer.id]]))
+    return proven | {dealer.id: bool(reading.records) for dealer, reading in answers}
+
+
+def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
+    """Keep the digest of the list; closing the run makes it the look to compare with when all went well."""
+    with context.state.begin() as connection:
+        for dealer_id, extract in listed.items():
+            remember(
+                connection,
+                dealer_id,
+                read_digest=digest_of(extract.records) if extract.is_complete else None,
+                read_count=len(extract.records),
+                read_run_id=context.run_id,
+            )
+
+
+def _staged_in(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> dict[str, set[str]]:
+    """Per dealer the orders staged in its months: they stay in scope when they have moved elsewhere."""
+    staged: dict[str, set[str]] = {dealer_id: set() for dealer_id in months}
+    with context.warehouse.open() as connection:
+        for dealer_id, spans in months.items():
+            for first, last in spans:
+                rows = connection.execute(
+                    "SELECT dms_number FROM appointment WHERE dealer_id = ? AND appointment_date BETWEEN ? AND ?",
+                    [dealer_id, first, last],
+                ).fetchall()
+                staged[dealer_id].update(row[0] for row in rows)
+    return staged

@@ -1,0 +1,144 @@
+"""Read the parts that orders call for: their lines, cars and parties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.settings import DealerSettings
+from autoflex_pipeline.sources import needs
+from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.sources.storing import store_extracts
+from autoflex_pipeline.state.dealers import dealer_row, remember
+
+REREAD_EVERY = timedelta(minutes=10)
+
+
+def read_lines(context: RunContext) -> ReadReport:
+    """The lines of orders that are new or changed, and of unchanged ones whose changes the DMS does not announce."""
+    dealers = context.readable_dealers()
+    follow: dict[str, needs.Needs] = {}
+    with context.warehouse.open() as connection:
+        for dealer in dealers:
+            assert dealer.api is not None
+            want = needs.lines_to_follow(connection, dealer.id)
+            if context.options.window is None:
+                want.reread = needs.lines_to_reread(
+                    connection,
+                    dealer.id,
+                    today=context.today(dealer),
+                    budget=dealer.api.reread_budget,
+                    everything=context.options.full,
+                )
+            follow[dealer.id] = want
+    asked = [dealer for dealer in dealers if follow[dealer.id].numbers]
+    readings = ask_dealers(context, asked, "api:order_lines", lambda api, d: api.lines_of(follow[d.id].numbers))
+    doubted = _orders_that_lost_lines(context, readings)
+    again = ask_dealers(
+        context,
+        [dealer for dealer in asked if doubted.get(dealer.id)],
+        "api:order_lines_by_id",
+        lambda api, dealer: api.lines_of(doubted[dealer.id], by_id=True),
+    )
+    readings = {dealer_id: _without(extract, doubted.get(dealer_id, ())) for dealer_id, extract in readings.items()}
+    extracts = [*readings.values(), *again.values()]
+    with context.warehouse.open() as connection:
+        store_extracts(connection, extracts, run_id=context.run_id)
+        for extract in extracts:
+            read = extract.lines_read_of
+            done = [record for record in follow[extract.dealer_id].follow if record.key in read]
+            needs.mark_followed(connection, extract.dealer_id, "order_line", done, extract.finished_at)
+            reread = [key for key in follow[extract.dealer_id].reread if key in read]
+            needs.mark_reread(connection, extract.dealer_id, "order_line", reread, extract.finished_at)
+    return report_of(context, extracts)
+
+
+def read_vehicles(context: RunContext) -> ReadReport:
+    """The cars of orders that are new or changed; those of today and tomorrow every 10 minutes; all on a full pass."""
+    return _read_parts(context, "vehicle", needs.vehicles_to_follow, lambda cars, parties: cars)
+
+
+def read_relations(context: RunContext) -> ReadReport:
+    """The parties of new or changed orders and cars; of today and tomorrow every 10 minutes; all on a full pass."""
+    due = [dealer.id for dealer in context.readable_dealers() if _reread_due(context, dealer)]
+    report = _read_parts(context, "relation", needs.relations_to_follow, lambda cars, parties: parties)
+    with context.state.begin() as connection:
+        for dealer_id in due:
+            if dealer_id not in report.partial:
+                remember(connection, dealer_id, reread_at=context.clock())
+    return report
+
+
+def _read_parts(
+    context: RunContext,
+    entity: str,
+    to_follow: Callable[..., needs.Needs],
+    choose: Callable[[list[str], list[str]], list[str]],
+) -> ReadReport:
+    dealers = context.readable_dealers()
+    due = {dealer.id for dealer in dealers if _reread_due(context, dealer)}
+    follow: dict[str, needs.Needs] = {}
+    with context.warehouse.open() as connection:
+        for dealer in dealers:
+            want = to_follow(connection, dealer.id)
+            if context.options.full:
+                want.reread = choose(*needs.parts_of_appointments(connection, dealer.id, first=None, last=None))
+            elif dealer.id in due:
+                first, last = needs.two_days(context.today(dealer))
+                want.reread = choose(*needs.parts_of_appointments(connection, dealer.id, first=first, last=last))
+            follow[dealer.id] = want
+    asked = [dealer for dealer in dealers if follow[dealer.id].numbers]
+    read = ask_dealers(context, asked, f"api:{entity}s", lambda api, d: api.by_ids(entity, follow[d.id].numbers))
+    with context.warehouse.open() as connection:
+        store_extracts(connection, list(read.values()), run_id=context.run_id)
+        for dealer in dealers:
+            answered = _answered(read.get(dealer.id))
+            done = [record for record in follow[dealer.id].follow if record.parts <= answered]
+            needs.mark_followed(connection, dealer.id, entity, done, context.clock())
+    return report_of(context, list(read.values()))
+
+
+def _answered(extract: Extract | None) -> frozenset[str]:
+    """The numbers that the DMS answered for: the record, or that it does not exist."""
+    if extract is None:
+        return frozenset()
+    return extract.not_found | frozenset(record.key for record in extract.records if record.key)
+
+
+def _reread_due(context: RunContext, dealer: DealerSettings) -> bool:
+    if context.options.window is not None:
+        return False
+    with context.state.begin() as connection:
+        last = dealer_row(connection, dealer.id)["reread_at"]
+    return context.options.reread or last is None or context.clock() - last >= REREAD_EVERY
+
+
+def _orders_that_lost_lines(context: RunContext, readings: Mapping[str, Extract]) -> dict[str, list[str]]:
+    """Orders of which a crawl of whole pages lacks a known line: rows shift, so they are asked for one by one."""
+    doubted: dict[str, list[str]] = {}
+    with context.warehouse.open() as connection:
+        for dealer_id, extract in readings.items():
+            there = {record.key for record in extract.records}
+            rows = connection.execute(
+                "SELECT order_key, line_keys FROM line_list WHERE dealer_id = ?", [dealer_id]
+            ).fetchall()
+            lost = [order for order, lines in rows if order in extract.lines_read_of and not there.issuperset(lines)]
+            by_page = any("?page=" in record.source for record in extract.records)
+            if lost and by_page:
+                doubted[dealer_id] = lost
+    return doubted
+
+
+def _without(extract: Extract, orders: Iterable[str]) -> Extract:
+    """The extract without what it says of these orders."""
+    left_out = frozenset(orders)
+    if not left_out:
+        return extract
+    return replace(
+        extract,
+        records=tuple(record for record in extract.records if record.parent not in left_out),
+        lines_read_of=extract.lines_read_of - left_out,
+    )

@@ -1,0 +1,84 @@
+"""Absence is a question, not an answer.
+
+An order that a complete extract lacks is asked for by id. Not found: it is missing. Still lacking in a later complete
+extract, at least ``absence_confirm_minutes`` after, again not found by id while another known id is found: its absence
+is confirmed, and staging makes it canceled. Coming back undoes that (see ``storing.sql``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import duckdb
+
+
+def note_missing(
+    connection: duckdb.DuckDBPyConnection,
+    dealer_id: str,
+    numbers: Collection[str],
+    *,
+    now: datetime,
+    confirm_after: timedelta,
+    another_was_found: bool,
+) -> list[str]:
+    """Record that these orders were not found by id; gives those whose absence is confirmed by that."""
+    values = {"dealer_id": dealer_id, "numbers": sorted(numbers), "now": now}
+    connection.execute(
+        """
+        UPDATE absence SET last_missing_at = $now
+        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        INSERT INTO absence BY NAME
+        SELECT appointment.dealer_id, appointment.dms_number,
+               $now::TIMESTAMPTZ AS first_missing_at, $now::TIMESTAMPTZ AS last_missing_at
+        FROM appointment
+        ANTI JOIN absence USING (dealer_id, dms_number)
+        WHERE appointment.dealer_id = $dealer_id
+          AND appointment.dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+        """,
+        values,
+    )
+    # Never staged and no longer there: nothing can heal it any more.
+    connection.execute(
+        """
+        UPDATE quarantine SET state = 'gone'
+        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'
+          AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+          AND NOT EXISTS (
+              SELECT 1 FROM appointment
+              WHERE appointment.dealer_id = quarantine.dealer_id AND appointment.dms_number = quarantine.dms_number)
+        """,
+        {"dealer_id": dealer_id, "numbers": sorted(numbers)},
+    )
+    if not another_was_found:
+        return []
+    confirmed = connection.execute(
+        """
+        UPDATE absence SET confirmed_at = $now
+        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+          AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_at < $now
+        RETURNING dms_number
+        """,
+        values | {"latest": now - confirm_after},
+    ).fetchall()
+    gone = [row[0] for row in confirmed]
+    connection.execute(
+        "INSERT INTO restage SELECT $dealer_id, 'order', unnest($gone::VARCHAR[])",
+        {"dealer_id": dealer_id, "gone": gone},
+    )
+    return gone
+
+
+def next_confirmation(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, confirm_after: timedelta
+) -> datetime | None:
+    """When the earliest unconfirmed absence may be confirmed."""
+    row = connection.execute(
+        "SELECT min(first_missing_at) FROM absence WHERE dealer_id = ? AND confirmed_at IS NULL", [dealer_id]
+    ).fetchone()
+    return row[0] + confirm_after if row and row[0] else None

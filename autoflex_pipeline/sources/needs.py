@@ -1,0 +1,252 @@
+"""What is wanted of a dealer's DMS next, judged from what the warehouse has seen and followed so far.
+
+An order that is new or changed has its lines, car and contractor read; a car that is new or changed its driver and
+owner. ``followed`` remembers the version of a record for which its parts were last read completely, so a run that dies
+half way leaves nothing unread: the next run finds the same needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import duckdb
+
+from autoflex_pipeline.model import fields
+
+Rows = list[tuple[str, ...]]
+
+WORKSHOP_TYPES = ("1", "WORKSHOP", "WERKPLAATS")
+
+
+@dataclass(frozen=True, slots=True)
+class Followable:
+    """A version of a record whose parts are to be read: which record, which version, which parts (by number)."""
+
+    entity: str
+    key: str
+    raw_hash: str
+    parts: frozenset[str]
+
+
+@dataclass(slots=True)
+class Needs:
+    """What one dealer's parts of one kind are wanted for: new or changed records, and numbers to read anew."""
+
+    follow: list[Followable] = field(default_factory=list)
+    reread: list[str] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The distinct numbers of the parts to read."""
+        return frozenset(part for record in self.follow for part in record.parts) | frozenset(self.reread)
+
+
+def dms_name(entity: str, name: str) -> str:
+    """The DMS's first name for a declared field."""
+    return next(declared.dms[0] for declared in fields(entity) if declared.name == name)
+
+
+def lines_to_follow(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Needs:
+    """Work orders whose newest version has not had its lines read; the "parts" are the orders themselves."""
+    rows = _unfollowed(connection, dealer_id, entity="order", part="order_line", numbers=())
+    return Needs(
+        [Followable("order", key, raw_hash, frozenset([key])) for key, raw_hash, is_work, *_ in rows if is_work]
+    )
+
+
+def vehicles_to_follow(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Needs:
+    """Work orders whose newest version has not had its car read."""
+    numbers = (dms_name("appointment", "car_dms_number"),)
+    return _parts(_unfollowed(connection, dealer_id, entity="order", part="vehicle", numbers=numbers), "order")
+
+
+def relations_to_follow(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Needs:
+    """Work orders and cars whose newest version has not had its contractor, driver or owner read."""
+    contractor = (dms_name("appointment", "contractor_dms_number"),)
+    people = (dms_name("car", "driver_dms_number"), dms_name("car", "owner_dms_number"))
+    orders = _unfollowed(connection, dealer_id, entity="order", part="relation", numbers=contractor)
+    cars = _unfollowed(connection, dealer_id, entity="vehicle", part="relation", numbers=people)
+    return Needs(_parts(orders, "order").follow + _parts(cars, "vehicle").follow)
+
+
+def _parts(rows: Rows, entity: str) -> Needs:
+    follow = []
+    for key, raw_hash, is_work, *numbers in rows:
+        parts = frozenset(number for number in numbers if number) if is_work or entity != "order" else frozenset()
+        follow.append(Followable(entity, key, raw_hash, parts))
+    return Needs(follow)
+
+
+def _unfollowed(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, *, entity: str, part: str, numbers: Sequence[str]
+) -> Rows:
+    """(key, raw_hash, is a work order, number …) of each record whose newest version is not followed for ``part``."""
+    wanted = "".join(f", {_reference('wanted.record', name)}" for name in numbers)
+    return connection.execute(
+        f"""
+        SELECT wanted.record_key, wanted.raw_hash,
+               coalesce(upper(try(wanted.record ->> '$.order_type')) IN {WORKSHOP_TYPES}, false) {wanted}
+        FROM (
+            SELECT sighting.record_key, sighting.raw_hash, raw_record.record
+            FROM sighting
+            JOIN raw_record ON raw_record.seq = sighting.raw_seq
+            LEFT JOIN followed
+              ON followed.dealer_id = sighting.dealer_id AND followed.entity = sighting.entity
+             AND followed.record_key = sighting.record_key AND followed.part = $part
+            WHERE sighting.dealer_id = $dealer_id AND sighting.entity = $entity
+              AND sighting.record_key IS NOT NULL
+              AND followed.raw_hash IS DISTINCT FROM sighting.raw_hash
+        ) AS wanted
+        ORDER BY wanted.record_key
+        """,
+        {"dealer_id": dealer_id, "entity": entity, "part": part},
+    ).fetchall()
+
+
+def _reference(record: str, name: str) -> str:
+    """SQL for the number of another record that ``record`` refers to; NULL when it refers to none."""
+    return f"nullif(nullif(trim(try({record} ->> '$.{name}')), ''), '0')"
+
+
+def lines_to_reread(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, *, today: date, budget: int, everything: bool
+) -> list[str]:
+    """Unchanged open orders whose lines are read again, because the DMS does not say when they change.
+
+    Those with a line in quarantine come first, then today's and tomorrow's, then up to 7 days ahead, then the rest in
+    rotation, up to ``budget`` orders. ``everything``: all open orders, whatever the DMS says of changes.
+    """
+    rows = connection.execute(
+        """
+        SELECT appointment.dms_number
+        FROM appointment
+        JOIN sighting
+          ON sighting.dealer_id = appointment.dealer_id AND sighting.entity = 'order'
+         AND sighting.record_key = appointment.dms_number
+        JOIN followed
+          ON followed.dealer_id = appointment.dealer_id AND followed.entity = 'order'
+         AND followed.record_key = appointment.dms_number AND followed.part = 'order_line'
+         AND followed.raw_hash = sighting.raw_hash
+        LEFT JOIN (
+            SELECT DISTINCT raw_record.parent_key
+            FROM quarantine
+            JOIN raw_record ON raw_record.seq = quarantine.raw_seq
+            WHERE quarantine.dealer_id = $dealer_id AND quarantine.entity = 'intervention'
+              AND quarantine.state = 'open'
+        ) AS bad ON bad.parent_key = appointment.dms_number
+        LEFT JOIN absence
+          ON absence.dealer_id = appointment.dealer_id AND absence.dms_number = appointment.dms_number
+        WHERE appointment.dealer_id = $dealer_id AND NOT appointment.is_billed AND absence.dms_number IS NULL
+          AND ($everything OR appointment.modified_at IS NULL)
+        ORDER BY CASE
+                   WHEN bad.parent_key IS NOT NULL THEN 0
+                   WHEN appointment.appointment_date BETWEEN $today AND $today + 1 THEN 1
+                   WHEN appointment.appointment_date BETWEEN $today AND $today + 7 THEN 2
+                   ELSE 3
+                 END,
+                 followed.read_at, appointment.dms_number
+        LIMIT $limit
+        """,
+        {
+            "dealer_id": dealer_id,
+            "today": today,
+            "everything": everything,
+            "limit": 2**31 if everything else budget,
+        },
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def parts_of_appointments(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, *, first: date | None, last: date | None
+) -> tuple[list[str], list[str]]:
+    """Numbers of the cars, and of the parties, of open appointments dated ``first`` to ``last`` (None: no bound)."""
+    rows = connection.execute(
+        """
+        SELECT appointment.car_dms_number, appointment.contractor_dms_number,
+               car.driver_dms_number, car.owner_dms_number
+        FROM appointment
+        LEFT JOIN car
+          ON car.dealer_id = appointment.dealer_id AND car.dms_number = appointment.car_dms_number
+        WHERE appointment.dealer_id = $dealer_id AND NOT appointment.is_billed
+          AND ($first IS NULL OR appointment.appointment_date >= $first)
+          AND ($last IS NULL OR appointment.appointment_date <= $last)
+        """,
+        {"dealer_id": dealer_id, "first": first, "last": last},
+    ).fetchall()
+    cars = {row[0] for row in rows if row[0]}
+    parties = {number for row in rows for number in row[1:] if number}
+    return sorted(cars), sorted(parties)
+
+
+def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
+    """Orders known to be open, or waiting in quarantine, that a complete open list lacks: they are asked for by id.
+
+    One whose absence is confirmed is asked for no more: it comes back by standing in the list again.
+    """
+    rows = connection.execute(
+        """
+        SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id AND NOT is_billed
+        UNION
+        SELECT dms_number FROM quarantine
+        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open' AND dms_number IS NOT NULL
+        EXCEPT
+        SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
+    known = {row[0] for row in rows}
+    return sorted(known.difference(listed))
+
+
+def mark_followed(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, part: str, records: Sequence[Followable], read_at: datetime
+) -> None:
+    """Remember that the parts of these records' versions were read completely."""
+    if not records:
+        return
+    values = {
+        "dealer_id": dealer_id,
+        "part": part,
+        "entities": [record.entity for record in records],
+        "keys": [record.key for record in records],
+        "hashes": [record.raw_hash for record in records],
+        "read_at": read_at,
+    }
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE followed_now AS
+        SELECT $dealer_id AS dealer_id, unnest($entities::VARCHAR[]) AS entity, unnest($keys::VARCHAR[]) AS record_key,
+               $part AS part, unnest($hashes::VARCHAR[]) AS raw_hash, $read_at::TIMESTAMPTZ AS read_at
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        DELETE FROM followed USING followed_now AS now
+        WHERE followed.dealer_id = now.dealer_id AND followed.entity = now.entity
+          AND followed.record_key = now.record_key AND followed.part = now.part
+        """
+    )
+    connection.execute("INSERT INTO followed BY NAME SELECT * FROM followed_now")
+
+
+def mark_reread(
+    connection: duckdb.DuckDBPyConnection, dealer_id: str, part: str, keys: Sequence[str], read_at: datetime
+) -> None:
+    """Remember that the parts of these orders were read anew, for the rotation."""
+    connection.execute(
+        """
+        UPDATE followed SET read_at = $read_at
+        WHERE dealer_id = $dealer_id AND entity = 'order' AND part = $part
+          AND record_key IN (SELECT unnest($keys::VARCHAR[]))
+        """,
+        {"dealer_id": dealer_id, "part": part, "keys": list(keys), "read_at": read_at},
+    )
+
+
+def two_days(today: date) -> tuple[date, date]:
+    """Today and tomorrow: the days whose cars and parties are kept fresh."""
+    return today, today + timedelta(days=1)

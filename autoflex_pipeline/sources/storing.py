@@ -1,0 +1,127 @@
+"""Keep what a source brought: records verbatim and append-only, what was seen, and the lists of lines.
+
+All of it runs in the caller's transaction, for any number of extracts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as arrow
+
+from autoflex_pipeline.sources.extract import Extract
+
+_SQL = Path(__file__).with_name("storing.sql").read_text(encoding="utf-8").split("-- step\n")[1:]
+
+_RECORDS = arrow.schema(
+    [
+        ("dealer_id", arrow.string()),
+        ("entity", arrow.string()),
+        ("record_key", arrow.string()),
+        ("parent_key", arrow.string()),
+        ("record", arrow.string()),
+        ("source", arrow.string()),
+        ("ordinal", arrow.int64()),
+        ("extract_id", arrow.string()),
+        ("fetched_at", arrow.timestamp("us", tz="UTC")),
+    ]
+)
+_EXTRACTS = arrow.schema(
+    [
+        ("extract_id", arrow.string()),
+        ("dealer_id", arrow.string()),
+        ("entity", arrow.string()),
+        ("source", arrow.string()),
+        ("window_from", arrow.date32()),
+        ("window_to", arrow.date32()),
+        ("is_complete", arrow.bool_()),
+        ("rows", arrow.int64()),
+        ("started_at", arrow.timestamp("us", tz="UTC")),
+        ("finished_at", arrow.timestamp("us", tz="UTC")),
+        ("run_id", arrow.string()),
+        ("error", arrow.string()),
+    ]
+)
+_KEYS = arrow.schema(
+    [
+        ("dealer_id", arrow.string()),
+        ("entity", arrow.string()),
+        ("record_key", arrow.string()),
+        ("extract_id", arrow.string()),
+        ("read_at", arrow.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str) -> None:
+    """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist."""
+    if not extracts:
+        return
+    connection.register("incoming_record", _records(extracts))
+    connection.register("incoming_extract", _extracts(extracts, run_id))
+    connection.register("incoming_list", _lists(extracts))
+    connection.register("incoming_not_found", _not_found(extracts))
+    try:
+        for statement in _SQL:
+            connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
+    finally:
+        for name in ("incoming_record", "incoming_extract", "incoming_list", "incoming_not_found"):
+            connection.unregister(name)
+
+
+def _records(extracts: Sequence[Extract]) -> arrow.Table:
+    rows = [(extract, record) for extract in extracts for record in extract.records]
+    columns = {
+        "dealer_id": [extract.dealer_id for extract, _ in rows],
+        "entity": [record.entity for _, record in rows],
+        "record_key": [record.key for _, record in rows],
+        "parent_key": [record.parent for _, record in rows],
+        "record": [record.text for _, record in rows],
+        "source": [record.source for _, record in rows],
+        "ordinal": list(range(len(rows))),
+        "extract_id": [extract.extract_id for extract, _ in rows],
+        "fetched_at": [extract.finished_at for extract, _ in rows],
+    }
+    return arrow.table(columns, schema=_RECORDS)
+
+
+def _extracts(extracts: Sequence[Extract], run_id: str) -> arrow.Table:
+    rows = [
+        {
+            "extract_id": extract.extract_id,
+            "dealer_id": extract.dealer_id,
+            "entity": extract.entity,
+            "source": extract.source,
+            "window_from": extract.window[0] if extract.window else None,
+            "window_to": extract.window[1] if extract.window else None,
+            "is_complete": extract.is_complete,
+            "rows": len(extract.records),
+            "started_at": extract.started_at,
+            "finished_at": extract.finished_at,
+            "run_id": run_id,
+            "error": extract.error,
+        }
+        for extract in extracts
+    ]
+    return arrow.Table.from_pylist(rows, schema=_EXTRACTS)
+
+
+def _lists(extracts: Sequence[Extract]) -> arrow.Table:
+    return _keys([(extract, "order", key) for extract in extracts for key in sorted(extract.lines_read_of)])
+
+
+def _not_found(extracts: Sequence[Extract]) -> arrow.Table:
+    return _keys([(extract, extract.entity, key) for extract in extracts for key in sorted(extract.not_found)])
+
+
+def _keys(rows: list[tuple[Extract, str, str]]) -> arrow.Table:
+    columns = {
+        "dealer_id": [extract.dealer_id for extract, _, _ in rows],
+        "entity": [entity for _, entity, _ in rows],
+        "record_key": [key for _, _, key in rows],
+        "extract_id": [extract.extract_id for extract, _, _ in rows],
+        "read_at": [extract.finished_at for extract, _, _ in rows],
+    }
+    return arrow.table(columns, schema=_KEYS)

@@ -1,0 +1,119 @@
+-- The steps of storing extracts; incoming_* are the tables that storing.py registers. Each runs on its own, in order.
+-- step
+INSERT INTO extract BY NAME SELECT * FROM incoming_extract;
+-- step
+-- One row per record: of a record that several extracts of the run brought, the last one read wins.
+CREATE OR REPLACE TEMP TABLE arrived AS
+SELECT *, coalesce(record_key, chr(1) || raw_hash) AS identity
+FROM (SELECT *, sha256(record) AS raw_hash FROM incoming_record) AS hashed
+QUALIFY row_number() OVER (PARTITION BY dealer_id, entity, identity ORDER BY ordinal DESC) = 1;
+-- step
+CREATE OR REPLACE TEMP TABLE known_before AS
+SELECT sighting.*, coalesce(record_key, chr(1) || raw_hash) AS identity
+FROM sighting
+WHERE (dealer_id, entity) IN (SELECT DISTINCT dealer_id, entity FROM arrived);
+-- step
+-- New: not the same content as the newest stored version. A record without a key is known by its content.
+CREATE OR REPLACE TEMP TABLE arrived_new AS
+SELECT arrived.*,
+       (SELECT coalesce(max(seq), 0) FROM raw_record) + row_number() OVER (ORDER BY arrived.ordinal) AS seq
+FROM arrived
+LEFT JOIN known_before AS known
+  ON known.dealer_id = arrived.dealer_id
+ AND known.entity = arrived.entity
+ AND known.identity = arrived.identity
+WHERE known.raw_hash IS DISTINCT FROM arrived.raw_hash;
+-- step
+INSERT INTO raw_record BY NAME
+SELECT seq, dealer_id, entity, record_key, parent_key, record, raw_hash, extract_id, source, fetched_at,
+       $run_id AS run_id
+FROM arrived_new
+ORDER BY seq;
+-- step
+CREATE OR REPLACE TEMP TABLE seen_now AS
+SELECT arrived.dealer_id, arrived.entity, arrived.record_key, arrived.raw_hash,
+       coalesce(arrived_new.seq, known.raw_seq) AS raw_seq,
+       arrived.extract_id, arrived.fetched_at AS seen_at, $run_id AS run_id
+FROM arrived
+LEFT JOIN arrived_new
+  ON arrived_new.dealer_id = arrived.dealer_id
+ AND arrived_new.entity = arrived.entity
+ AND arrived_new.ordinal = arrived.ordinal
+LEFT JOIN known_before AS known
+  ON known.dealer_id = arrived.dealer_id
+ AND known.entity = arrived.entity
+ AND known.identity = arrived.identity;
+-- step
+DELETE FROM sighting USING seen_now
+WHERE sighting.dealer_id = seen_now.dealer_id
+  AND sighting.entity = seen_now.entity
+  AND coalesce(sighting.record_key, chr(1) || sighting.raw_hash)
+      = coalesce(seen_now.record_key, chr(1) || seen_now.raw_hash);
+-- step
+INSERT INTO sighting BY NAME SELECT * FROM seen_now;
+-- step
+DELETE FROM nonexistent USING seen_now
+WHERE nonexistent.dealer_id = seen_now.dealer_id
+  AND nonexistent.entity = seen_now.entity
+  AND nonexistent.record_key = seen_now.record_key;
+-- step
+DELETE FROM nonexistent USING incoming_not_found AS gone
+WHERE nonexistent.dealer_id = gone.dealer_id
+  AND nonexistent.entity = gone.entity
+  AND nonexistent.record_key = gone.record_key;
+-- step
+INSERT INTO nonexistent
+SELECT dealer_id, entity, record_key, max(read_at) FROM incoming_not_found GROUP BY ALL;
+-- step
+-- The lines of each order that was read completely, in the order given; an order without lines has an empty list.
+CREATE OR REPLACE TEMP TABLE list_now AS
+SELECT list.dealer_id, list.record_key AS order_key,
+       coalesce(list(arrived.record_key ORDER BY arrived.ordinal) FILTER (arrived.record_key IS NOT NULL), [])
+           AS line_keys,
+       any_value(list.extract_id) AS extract_id, max(list.read_at) AS read_at
+FROM incoming_list AS list
+LEFT JOIN arrived
+  ON arrived.dealer_id = list.dealer_id
+ AND arrived.entity = 'order_line'
+ AND arrived.parent_key = list.record_key
+GROUP BY list.dealer_id, list.record_key;
+-- step
+CREATE OR REPLACE TEMP TABLE list_changed AS
+SELECT list_now.dealer_id, list_now.order_key, list_now.line_keys AS new_keys, known.line_keys AS old_keys
+FROM list_now
+LEFT JOIN line_list AS known USING (dealer_id, order_key)
+WHERE known.line_keys IS DISTINCT FROM list_now.line_keys;
+-- step
+-- A line may have another place, or none, although its own record is as it was.
+INSERT INTO restage
+SELECT DISTINCT dealer_id, 'order_line', line_key
+FROM (
+    SELECT dealer_id, unnest(list_concat(old_keys, new_keys)) AS line_key
+    FROM list_changed
+    WHERE old_keys IS NOT NULL
+) AS touched;
+-- step
+INSERT INTO document_dirty SELECT dealer_id, order_key FROM list_changed;
+-- step
+DELETE FROM line_list USING list_now
+WHERE line_list.dealer_id = list_now.dealer_id AND line_list.order_key = list_now.order_key;
+-- step
+INSERT INTO line_list BY NAME SELECT * FROM list_now;
+-- step
+-- An order that is seen again: an unconfirmed absence is forgotten, a confirmed one is undone by staging.
+DELETE FROM absence USING seen_now
+WHERE seen_now.entity = 'order' AND absence.confirmed_at IS NULL
+  AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key;
+-- step
+INSERT INTO restage
+SELECT absence.dealer_id, 'order', absence.dms_number
+FROM absence
+JOIN seen_now
+  ON seen_now.entity = 'order'
+ AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key
+WHERE absence.returned_at IS NULL;
+-- step
+UPDATE absence SET returned_at = seen_now.seen_at
+FROM seen_now
+WHERE seen_now.entity = 'order' AND absence.returned_at IS NULL
+  AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key;
