@@ -1,0 +1,49 @@
+"""The SELECT on the warehouse that fills each table of the analysts' copy."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.warehouse.analyst_tables import fields_by_name, published_tables
+from autoflex_pipeline.warehouse.pseudonyms import full_name
+from autoflex_pipeline.warehouse.tables import Table, history_select
+
+
+def selects() -> dict[str, str]:
+    """SQL by table, with the columns in the declared order; all but ``published``, which is made of the moment."""
+    tables = {table.name: table for table in published_tables()}
+    by_table = {entity: _entity_select(entity, tables[entity], entity) for entity in MODELS}
+    for entity in MODELS:
+        history = f"{entity}_history"
+        by_table[history] = _entity_select(entity, tables[history], f"({history_select(entity)})")
+    by_table |= _named_statements(files(__package__).joinpath("analyst_selects.sql").read_text(encoding="utf-8"))
+    by_table["lineage"] = by_table["lineage"].replace("{versions}", _all_versions())
+    return by_table
+
+
+def _entity_select(entity: str, table: Table, source: str) -> str:
+    declared = fields_by_name(entity)
+    expressions = []
+    for name in table.column_names:
+        field = declared.get(name)
+        if field is None or field.pii is None:
+            expressions.append(name)
+        else:
+            expressions.append(f"masked(dealer_id, '{full_name(field)}', {name}) AS {name}")
+    return f"SELECT {', '.join(expressions)} FROM {source}"
+
+
+def _all_versions() -> str:
+    return " UNION ALL ".join(
+        f"SELECT dealer_id, '{entity}' AS entity, dms_number, valid_from, raw_seq, run_id "
+        f"FROM ({history_select(entity)})"
+        for entity in MODELS
+    )
+
+
+def _named_statements(text: str) -> dict[str, str]:
+    """The statements of a .sql file by the name in the comment above each."""
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    return {name: statement.strip().rstrip(";") for name, statement in zip(parts[::2], parts[1::2], strict=True)}
