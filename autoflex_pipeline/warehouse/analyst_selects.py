@@ -1,4 +1,4 @@
-"""The SELECT on the warehouse that fills each table of the analysts' copy."""
+"""The SELECT that fills each table of the analysts' copy, from the warehouse it is attached to."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from autoflex_pipeline.warehouse.analyst_tables import fields_by_name, published
 from autoflex_pipeline.warehouse.pseudonyms import full_name
 from autoflex_pipeline.warehouse.tables import Table, history_select
 
+NEWEST = {"valid_from": "observed_at", "valid_to": "NULL"}
+"""What a history's columns are for the version that holds now."""
 
-def selects() -> dict[str, str]:
-    """SQL by table, with the columns in the declared order; all but ``published``, which is made of the moment."""
+
+def selects(copy: str) -> dict[str, str]:
+    """SQL by table, with the columns in the declared order; all but ``published``, which is made of the moment.
+
+    ``copy`` is the name of the attached file: a history takes the newest versions from there, where the entity's own
+    table is filled already, because each pseudonym costs two hashes.
+    """
     tables = {table.name: table for table in published_tables()}
-    by_table = {entity: _entity_select(entity, tables[entity], entity) for entity in MODELS}
+    by_table = {entity: _masked_select(tables[entity], entity, entity) for entity in MODELS}
     for entity in MODELS:
-        history = f"{entity}_history"
-        by_table[history] = _entity_select(entity, tables[history], f"({history_select(entity)})")
+        table = tables[f"{entity}_history"]
+        newest = ", ".join(NEWEST.get(name, name) for name in table.column_names)
+        past = _masked_select(table, entity, f"{entity}_past")
+        by_table[table.name] = f"{past} UNION ALL SELECT {newest} FROM {copy}.{entity}"
     by_table |= _named_statements(files(__package__).joinpath("analyst_selects.sql").read_text(encoding="utf-8"))
     by_table["lineage"] = by_table["lineage"].replace("{versions}", _all_versions())
     return by_table
 
 
-def _entity_select(entity: str, table: Table, source: str) -> str:
+def _masked_select(table: Table, entity: str, source: str) -> str:
     declared = fields_by_name(entity)
     expressions = []
     for name in table.column_names:

@@ -117,7 +117,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, settings: Settings, key: byt
 
 def _fill(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Select every table into the new file; rows by table."""
-    statements = selects()
+    statements = selects(COPY)
     rows = {}
     for table in published_tables():
         _create(connection, table)
