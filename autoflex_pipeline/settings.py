@@ -112,12 +112,19 @@ class DealerSettings(_Section):
         return ZoneInfo(self.timezone)
 
 
+class OrchestrationSettings(_Section):
+    """Dagster's schedules: stopped until somebody switches them on in its UI, unless the file says otherwise."""
+
+    schedules_running: bool = False
+
+
 class Settings(_Section):
     """The whole configuration file."""
 
     warehouse: WarehouseSettings = WarehouseSettings()
     privacy: PrivacySettings = PrivacySettings()
     claire: ClaireSettings
+    orchestration: OrchestrationSettings = OrchestrationSettings()
     dealers: tuple[DealerSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

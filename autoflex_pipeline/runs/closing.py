@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
+
 from autoflex_pipeline.claire.delivery import DealerDelivery
 from autoflex_pipeline.model import RAW_ENTITIES
 from autoflex_pipeline.runs.context import RunContext
@@ -15,9 +17,12 @@ from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources.absence import next_confirmation
 from autoflex_pipeline.staging.accounting import DealerAccount, account_run
 from autoflex_pipeline.state.dealers import dealer_row, remember
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 from autoflex_pipeline.state.runs import problems
 from autoflex_pipeline.state.summaries import keep_summary
 
+SENT_COUNTS = ("created", "updated", "rejected", "failed")
+STAGED_COUNTS = ("accepted", "unchanged", "quarantined")
 DELIVERY_COUNTS = ("created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed")
 
 
@@ -25,6 +30,7 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
     """Write the summary of each dealer of the run and remember its state; gives the summaries."""
     now = context.clock()
     with context.warehouse.open() as connection:
+        changed = _changed_something(connection, context.run_id)
         accounts = account_run(connection, context.run_id)
         confirmations = {
             dealer.id: next_confirmation(connection, dealer.id, timedelta(minutes=dealer.absence_confirm_minutes))
@@ -42,6 +48,8 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
                 values = _remembered(context, dealer, dealer_row(connection, dealer.id), summary, now)
                 remember(connection, dealer.id, due_at=due_at, due_reason=reason, **values)
             made[dealer.id] = summary
+        if changed or any(summary["delivery"][name] for summary in made.values() for name in SENT_COUNTS):
+            set_mark(connection, PUBLISH_WANTED, True)
     return made
 
 
@@ -65,7 +73,12 @@ def dealer_summary(
     }
 
 
-STAGED_COUNTS = ("accepted", "unchanged", "quarantined")
+def _changed_something(connection: duckdb.DuckDBPyConnection, run_id: str) -> bool:
+    """Whether the run stored a new version of anything."""
+    tables = ("raw_record", *RAW_ENTITIES)
+    query = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE run_id = $run_id)" for table in tables)
+    row = connection.execute(f"SELECT {query}", {"run_id": run_id}).fetchone()
+    return bool(row and row[0])
 
 
 def _remembered(

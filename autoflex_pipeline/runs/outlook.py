@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.runs.holding import CLAIRE_CAUSE, claire_fingerprint
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.sources.autoflex_api import look
 from autoflex_pipeline.sources.connections import DMS_CAUSE, ApiConnections, login_fingerprint
@@ -43,7 +44,7 @@ def outlooks(
         for dealer in settings.dealers:
             known[dealer.id] = dealer_row(connection, dealer.id)
             held = current_hold(connection, dealer.id)
-            early = _without_a_look(dealer, known[dealer.id], held, now)
+            early = _without_a_look(settings, dealer, known[dealer.id], held, now)
             if early is not None:
                 decided[dealer.id] = early
     to_look_at = [dealer for dealer in settings.dealers if dealer.id not in decided]
@@ -59,14 +60,20 @@ def outlooks(
     return [decided[dealer.id] for dealer in settings.dealers]
 
 
+def _cause_changed(settings: Settings, dealer: DealerSettings, cause: str) -> bool:
+    """Whether somebody mended what the dealer is held for."""
+    if cause.startswith(DMS_CAUSE):
+        return cause != login_fingerprint(dealer)
+    return cause.startswith(CLAIRE_CAUSE) and cause != claire_fingerprint(settings, dealer)
+
+
 def _without_a_look(
-    dealer: DealerSettings, known: dict[str, Any], held: dict[str, Any] | None, now: datetime
+    settings: Settings, dealer: DealerSettings, known: dict[str, Any], held: dict[str, Any] | None, now: datetime
 ) -> Outlook | None:
     """What can be decided from the state store alone; None when the DMS has to be looked at."""
     if held is not None:
-        cause_changed = held["cause"].startswith(DMS_CAUSE) and held["cause"] != login_fingerprint(dealer)
-        if cause_changed:
-            return Outlook(dealer.id, True, "its login was changed")
+        if _cause_changed(settings, dealer, held["cause"]):
+            return Outlook(dealer.id, True, "the cause of its hold was changed")
         if now < held["next_try_at"]:
             until = held["next_try_at"].astimezone(dealer.zone).strftime("%H:%M")
             return Outlook(dealer.id, False, f"held until {until} ({held['kind']}): {held['message']}")

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.holding import hold_or_lift
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entity
 from autoflex_pipeline.state.dealers import dealer_row
-
-STAGING_ORDER = ("party", "car", "appointment", "intervention")
 
 
 def retry_quarantine(context: RunContext) -> int:
@@ -70,6 +69,8 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
     for dealer_id, delivery in deliveries.items():
         if delivery.error and delivery.error_kind:
             context.note(dealer_id, delivery.error_kind, delivery.error)
+        if not context.options.dry_run:
+            hold_or_lift(context, context.settings.dealer(dealer_id), delivery)
     return deliveries
 
 

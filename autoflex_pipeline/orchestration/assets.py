@@ -1,0 +1,326 @@
+"""The assets, in the order in which a record passes them. Each body is one step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.orchestration.checks import (
+    dealer_check_results,
+    dealer_check_specs,
+    entity_check_results,
+    entity_check_specs,
+)
+from autoflex_pipeline.orchestration.metadata import counts_metadata, declared_mapping, read_metadata, table_schema
+from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
+from autoflex_pipeline.orchestration.reports import quarantine_table, unbalanced_dealers
+from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
+from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.asking import ReadReport
+from autoflex_pipeline.runs.closing import close_run
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.orders import read_months, read_open_orders
+from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
+from autoflex_pipeline.runs.publishing import publish_when_due
+
+OWNERS = ["team:data"]
+RAW_ORDERS = ("open_orders", "orders_by_month")
+
+Context = dg.AssetExecutionContext
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+
+
+def _run_context(context: Context, installation: Installation, options: RunOptionsResource) -> RunContext:
+    """The run as the steps know it; a window when the run was asked for months."""
+    name = context.asset_key.to_user_string()
+    if installation.on_step:
+        installation.on_step(name)
+    try:
+        return installation.run_context(context.run_id, options.options(_window(context)))
+    except ConfigurationError as error:
+        raise failure(error) from None
+
+
+def _window(context: Context) -> tuple[date, date] | None:
+    """First and last day of the months that the run was asked for; None for a tick."""
+    tags = context.run.tags
+    keys = [tags[tag] for tag in (RANGE_START, RANGE_END, PARTITION) if tag in tags]
+    spans = [span for months in months_by_dealer(keys).values() for span in months]
+    return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
+
+
+def external_assets() -> list[dg.AssetSpec]:
+    """The systems at both ends, which this product does not run."""
+    return [
+        dg.AssetSpec(
+            "autoflex",
+            group_name="systems",
+            owners=OWNERS,
+            kinds={"api"},
+            description="The dealers' DMS, Autoflex 10: orders, lines, vehicles and relations behind its REST API.",
+        ),
+        dg.AssetSpec(
+            "claire",
+            deps=["claire_deliveries"],
+            group_name="systems",
+            owners=OWNERS,
+            kinds={"api"},
+            description="Claire, the workshop platform at the reception desk: it holds what was delivered to it.",
+        ),
+    ]
+
+
+def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """What is read from the DMS, verbatim."""
+
+    @dg.asset(deps=["autoflex"], group_name="raw", owners=OWNERS, kinds={"duckdb"})
+    def open_orders(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> dg.MaterializeResult[Any]:
+        """Every open work order of each dealer, and by id those that left the open list: what a tick reads.
+
+        Grain: one raw record per version of an order. Not partitioned: a tick never completes a month.
+        """
+        report = read_open_orders(_run_context(context, installation, options))
+        return dg.MaterializeResult(metadata=read_metadata(report))
+
+    @dg.asset(
+        deps=["autoflex"],
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"duckdb"},
+        partitions_def=dealer_months(dealer_ids),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def orders_by_month(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> dg.MaterializeResult[Any]:
+        """Every work order, billed or not, whose appointment lies in the months asked for: what a backfill reads.
+
+        Grain: one raw record per version of an order. Partitioned dealer × month; any number of months is one run.
+        """
+        run = _run_context(context, installation, options)
+        report = read_months(run, months_by_dealer(context.partition_keys))
+        return dg.MaterializeResult(metadata=read_metadata(report))
+
+    def part_asset(name: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str], description: str) -> Any:
+        @dg.asset(name=name, deps=deps, group_name="raw", owners=OWNERS, kinds={"duckdb"}, description=description)
+        def part(
+            context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+        ) -> dg.MaterializeResult[Any]:
+            return dg.MaterializeResult(metadata=read_metadata(read(_run_context(context, installation, options))))
+
+        return part
+
+    return [
+        open_orders,
+        orders_by_month,
+        part_asset(
+            "order_lines",
+            read_lines,
+            RAW_ORDERS,
+            "The lines of orders that are new or changed, and within a budget those of unchanged ones whose changes "
+            "the DMS does not announce. Grain: one raw record per version of a line.",
+        ),
+        part_asset(
+            "vehicles",
+            read_vehicles,
+            RAW_ORDERS,
+            "The cars that new or changed orders refer to; those of today and tomorrow every 10 minutes. "
+            "Grain: one raw record per version of a vehicle.",
+        ),
+        part_asset(
+            "relations",
+            read_relations,
+            (*RAW_ORDERS, "vehicles"),
+            "The contractors, drivers and owners that new or changed orders and cars refer to; those of today and "
+            "tomorrow every 10 minutes. Grain: one raw record per version of a relation.",
+        ),
+    ]
+
+
+ENTITY_DEPS = {
+    "party": ("relations",),
+    "car": ("vehicles", "party"),
+    "appointment": (*RAW_ORDERS, "car"),
+    "intervention": ("order_lines", "appointment"),
+}
+
+
+def entity_assets() -> list[dg.AssetsDefinition]:
+    """The four validated entities."""
+    return [_entity_asset(entity, deps) for entity, deps in ENTITY_DEPS.items()]
+
+
+def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=entity,
+        deps=deps,
+        group_name="staging",
+        owners=OWNERS,
+        kinds={"duckdb", "pandera"},
+        check_specs=entity_check_specs(entity),
+        description=(
+            f"{(MODELS[entity].__doc__ or '').strip()} The newest accepted version of each; older ones are in "
+            f"{entity}_history. Rows that break a rule wait in quarantine while their last good version stays."
+        ),
+        metadata={
+            "dagster/column_schema": table_schema(entity),
+            "mapping": dg.MetadataValue.md(declared_mapping(entity)),
+        },
+    )
+    def stage(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> dg.MaterializeResult[Any]:
+        run = _run_context(context, installation, options)
+        if entity == "party":
+            steps.retry_quarantine(run)
+        counts = steps.stage(run, entity)
+        by_dealer: Mapping[str, Mapping[str, int]] = {
+            dealer_id: {
+                "accepted": count.accepted,
+                "repaired": count.repaired,
+                "warned": count.warned,
+                "quarantined": count.quarantined,
+            }
+            for dealer_id, count in counts.items()
+        }
+        return dg.MaterializeResult(
+            metadata=counts_metadata(by_dealer),
+            check_results=entity_check_results(run.warehouse, entity, counts),
+        )
+
+    return stage
+
+
+@dg.asset(
+    deps=list(MODELS),
+    group_name="staging",
+    owners=OWNERS,
+    kinds={"duckdb"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "nothing_vanishes",
+            asset="quarantine",
+            blocking=True,
+            description=(
+                "For each dealer and kind of record of this run: extracted = accepted + unchanged + quarantined + "
+                "skipped. Blocking: when it fails, staging lost or doubled records, which is a defect of this program."
+            ),
+        )
+    ],
+)
+def quarantine(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> dg.MaterializeResult[Any]:
+    """What was rejected, with rule, field, value and hint; each row heals by itself when the DMS is corrected.
+
+    Grain: one row per rejected record and rule. `autoflex-pipeline quarantine list` shows the values; here are counts.
+    """
+    run = _run_context(context, installation, options)
+    with run.warehouse.open() as connection:
+        table, total = quarantine_table(connection)
+        unbalanced = unbalanced_dealers(connection, run.run_id)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": total, "by_rule": table},
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="nothing_vanishes",
+                passed=not unbalanced,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=f"does not add up for: {', '.join(unbalanced)}" if unbalanced else None,
+            )
+        ],
+    )
+
+
+@dg.asset(deps=["quarantine", *MODELS], group_name="claire", owners=OWNERS, kinds={"duckdb"})
+def documents(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> dg.MaterializeResult[Any]:
+    """The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order.
+
+    Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash.
+    """
+    made = steps.refresh(_run_context(context, installation, options))
+    return dg.MaterializeResult(metadata={"compared": made})
+
+
+def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
+    """The sink, with one check per dealer."""
+
+    @dg.asset(
+        deps=["documents"],
+        group_name="claire",
+        owners=OWNERS,
+        kinds={"api"},
+        check_specs=dealer_check_specs(dealer_ids, "claire_deliveries"),
+    )
+    def claire_deliveries(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        """What differs from what Claire acknowledged last is sent, effectively once; the ledger keeps every attempt.
+
+        Grain: one attempt per document. A dealer that failed has a failing check here; the others are not touched.
+        """
+        run = _run_context(context, installation, options)
+        deliveries = steps.deliver(run)
+        summaries = close_run(run, deliveries)
+        counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
+        retries = sum(delivery.retries for delivery in deliveries.values())
+        yield dg.MaterializeResult(
+            metadata=counts_metadata(counts) | {"retries": retries, "dry_run": run.options.dry_run},
+            check_results=dealer_check_results(run.state, dealer_ids),
+        )
+
+    return claire_deliveries
+
+
+@dg.asset(
+    deps=["claire_deliveries", "quarantine", *MODELS],
+    group_name="analysts",
+    owners=OWNERS,
+    kinds={"duckdb"},
+)
+def analytics(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> dg.MaterializeResult[Any]:
+    """The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically; see docs/analysts.md.
+
+    Published at the end of a command that changed something, and by the schedule at most every five minutes.
+    """
+    published = publish_when_due(
+        _run_context(context, installation, options), from_command_line=options.from_command_line
+    )
+    if published is None:
+        return dg.MaterializeResult(metadata={"published": False})
+    return dg.MaterializeResult(
+        metadata={
+            "published": True,
+            "dagster/row_count": sum(published.rows.values()),
+            "bytes": published.bytes,
+            "seconds": published.seconds,
+            "as_of": dg.MetadataValue.timestamp(published.as_of),
+        }
+    )
+
+
+def all_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every asset of the product."""
+    return [
+        *external_assets(),
+        *raw_assets(dealer_ids),
+        *entity_assets(),
+        quarantine,
+        documents,
+        delivery_asset(dealer_ids),
+        analytics,
+    ]

@@ -1,0 +1,37 @@
+"""Everything that Dagster is told, listed in one place; used by the server, the tests and the commands alike."""
+
+from __future__ import annotations
+
+import warnings
+
+import dagster as dg
+
+from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
+from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
+from autoflex_pipeline.orchestration.schedules import schedules
+
+NO_DEALERS = ("not-configured",)
+"""The dealers of a code location whose configuration cannot be read: it loads all the same, and its runs say why."""
+
+
+def build_definitions(installation: Installation) -> dg.Definitions:
+    """The code location of one installation."""
+    try:
+        dealer_ids = installation.settings.dealer_ids
+        running = installation.settings.orchestration.schedules_running
+    except ConfigurationError:
+        dealer_ids, running = NO_DEALERS, False
+    with warnings.catch_warnings():
+        # Single-run backfills work as measured (2026-11); the parameter is still marked beta.
+        warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+        from autoflex_pipeline.orchestration.assets import all_assets
+
+        assets = all_assets(dealer_ids)
+    return dg.Definitions(
+        assets=assets,
+        jobs=[*asset_jobs(), trim],
+        schedules=schedules(running=running),
+        resources={"installation": installation, "options": RunOptionsResource()},
+        executor=dg.in_process_executor,
+    )

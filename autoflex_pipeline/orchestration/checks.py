@@ -1,0 +1,108 @@
+"""Asset checks: blocking where wrong data would go out, warning where a person should look, one per dealer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.staging import StageCounts
+from autoflex_pipeline.staging.gates import model_violations
+from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.state.dealers import dealer_row
+from autoflex_pipeline.warehouse import Warehouse
+
+QUARANTINE_SHARE_TO_WARN = 0.05
+
+
+def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
+    """The checks of an entity's table."""
+    return [
+        dg.AssetCheckSpec(
+            "follows_the_model",
+            asset=entity,
+            blocking=True,
+            description=(
+                f"Every row of {entity} keeps the checks, types and unique keys of its pandera model. Blocking: what "
+                "does not would go to Claire. When it fails, rows came in past staging: restore the warehouse."
+            ),
+        ),
+        dg.AssetCheckSpec(
+            "few_rejected",
+            asset=entity,
+            description=(
+                f"At most {QUARANTINE_SHARE_TO_WARN:.0%} of the {entity} records of this run are in quarantine. When "
+                "it warns, look at `autoflex-pipeline quarantine list`: one rule usually tells of one cause in the DMS."
+            ),
+        ),
+    ]
+
+
+def entity_check_results(
+    warehouse: Warehouse, entity: str, counts: Mapping[str, StageCounts]
+) -> list[dg.AssetCheckResult]:
+    """Check the entity's table as it now stands."""
+    with warehouse.open() as connection:
+        violations = model_violations(connection, entity)
+    broken = [violation for violation in violations if violation["failures"]]
+    taken = sum(count.accepted + count.quarantined for count in counts.values())
+    rejected = sum(count.quarantined for count in counts.values())
+    share = rejected / taken if taken else 0.0
+    return [
+        dg.AssetCheckResult(
+            check_name="follows_the_model",
+            passed=not broken,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description="; ".join(f"{item['check']}: {item['failures']} rows" for item in broken) or None,
+            metadata={"checks": len(violations), "model": MODELS[entity].__name__},
+        ),
+        dg.AssetCheckResult(
+            check_name="few_rejected",
+            passed=share <= QUARANTINE_SHARE_TO_WARN,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"rejected": rejected, "taken": taken, "share": share},
+        ),
+    ]
+
+
+def dealer_check_name(dealer_id: str) -> str:
+    """The name of a dealer's check; Dagster allows no hyphen in it."""
+    return "dealer_" + dealer_id.replace("-", "_")
+
+
+def dealer_check_specs(dealer_ids: Sequence[str], asset: str) -> list[dg.AssetCheckSpec]:
+    """One check per dealer: did the last run go well for it?"""
+    return [
+        dg.AssetCheckSpec(
+            dealer_check_name(dealer_id),
+            asset=asset,
+            description=(
+                f"The last look, login and run went well for {dealer_id}. When it fails, the description says what to "
+                "do; other dealers are not touched."
+            ),
+        )
+        for dealer_id in dealer_ids
+    ]
+
+
+def dealer_check_results(state: StateStore, dealer_ids: Sequence[str]) -> list[dg.AssetCheckResult]:
+    """The dealers' checks, as each dealer's last run left it: in this run or in an earlier one."""
+    with state.begin() as connection:
+        rows = {dealer_id: dealer_row(connection, dealer_id) for dealer_id in dealer_ids}
+    return [_dealer_check(dealer_id, row) for dealer_id, row in rows.items()]
+
+
+def _dealer_check(dealer_id: str, row: Mapping[str, Any]) -> dg.AssetCheckResult:
+    counts = row["counts"] or {}
+    left = counts.get("pending", 0) + counts.get("failed", 0)
+    trouble = row["error"] or (f"{left} deliveries are left pending or failed" if left else None)
+    success = row["last_success_at"]
+    return dg.AssetCheckResult(
+        check_name=dealer_check_name(dealer_id),
+        passed=trouble is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=trouble,
+        metadata={"last_success": dg.MetadataValue.timestamp(success) if success else "never", **counts},
+    )

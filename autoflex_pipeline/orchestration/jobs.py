@@ -1,0 +1,97 @@
+"""The jobs: sync, nightly full pass, backfill, trimming. All run in one process: ten small steps need no more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.state import runs, summaries
+
+KIND_TAG = "autoflex/kind"
+"""``dagster.yaml`` limits how many runs of a kind there are at once."""
+
+SYNC, NIGHTLY, BACKFILL, TRIM = "sync", "nightly", "backfill", "trim"
+
+_DOWNSTREAM = dg.AssetSelection.all() - dg.AssetSelection.assets("open_orders", "orders_by_month", "autoflex", "claire")
+
+
+def asset_jobs() -> list[Any]:
+    """The jobs that move records."""
+    tick = dg.AssetSelection.assets("open_orders") | _DOWNSTREAM
+    return [
+        dg.define_asset_job(
+            SYNC,
+            selection=tick,
+            description=(
+                "The regular tick: reads every open work order of the dealers, stages what is new and delivers what "
+                "differs. In the Launchpad, resources → options narrows it to dealers, makes it a dry run, or lets a "
+                "mass change through; the defaults are safe."
+            ),
+            tags={KIND_TAG: "sync"},
+            config=_options(),
+        ),
+        dg.define_asset_job(
+            NIGHTLY,
+            selection=tick,
+            description=(
+                "The nightly full pass: reads lines, cars and parties of all open orders anew, finds orders that hide "
+                "from the open list, and validates everything in quarantine again."
+            ),
+            tags={KIND_TAG: "sync"},
+            config=_options(full=True),
+        ),
+        dg.define_asset_job(
+            BACKFILL,
+            selection=dg.AssetSelection.assets("orders_by_month") | _DOWNSTREAM,
+            description=(
+                "Stages every work order of the chosen dealers and months, billed or not, in one run. History goes to "
+                "Claire only with resources → options → deliver_history; what Claire already has is kept in step."
+            ),
+            tags={KIND_TAG: "backfill"},
+        ),
+    ]
+
+
+def _options(**values: Any) -> dict[str, Any]:
+    """Launchpad configuration that shows what can be asked of a run."""
+    shown = {"dealers": [], "dry_run": False, "allow_mass_change": False} | values
+    return {"resources": {"options": {"config": shown}}}
+
+
+class TrimConfig(dg.Config):
+    """How long the records of runs are kept."""
+
+    keep_days: int = 14
+    """Finished runs older than this many days are deleted; those that filled a partition stay."""
+
+
+@dg.op(description="Delete finished runs that are older than keep_days, with their events; backfilled months stay.")
+def delete_old_runs(
+    context: dg.OpExecutionContext, config: TrimConfig, installation: dg.ResourceParam[Installation]
+) -> None:
+    """Dagster never does it by itself: a run a minute would fill the disk."""
+    before = datetime.now(UTC) - timedelta(days=config.keep_days)
+    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    filters = dg.RunsFilter(statuses=finished, created_before=before)
+    deleted = 0
+    for run in context.instance.get_runs(filters=filters):
+        if run.job_name != BACKFILL and run.run_id != context.run_id:
+            context.instance.delete_run(run.run_id)
+            deleted += 1
+    with installation.state.begin() as connection:
+        forgotten = runs.forget_before(connection, before) + summaries.forget_before(connection, before)
+    context.log.info(f"deleted {deleted} runs and {forgotten} of their records older than {config.keep_days} days")
+
+
+@dg.job(
+    name=TRIM,
+    description="Deletes old runs and their events, so that Dagster's storage does not grow without end.",
+    executor_def=dg.in_process_executor,
+    tags={KIND_TAG: "trim"},
+)
+def trim() -> None:
+    """Delete old runs."""
+    delete_old_runs()

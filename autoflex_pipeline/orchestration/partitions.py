@@ -1,0 +1,38 @@
+"""Partitions: dealer × month of the appointment, for backfills only. A tick never completes a month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import dagster as dg
+
+from autoflex_pipeline.sources.window import month_bounds
+
+FIRST_MONTH = "2010-01"
+MONTHS_AHEAD = 25
+"""Appointments may lie up to two years ahead; the month that is running counts too."""
+
+
+def dealer_months(dealer_ids: Sequence[str]) -> dg.MultiPartitionsDefinition:
+    """Dealer × month of the appointment's day, local to the dealer."""
+    return dg.MultiPartitionsDefinition(
+        {
+            "dealer": dg.StaticPartitionsDefinition(list(dealer_ids)),
+            "month": dg.MonthlyPartitionsDefinition(start_date=f"{FIRST_MONTH}-01", end_offset=MONTHS_AHEAD),
+        }
+    )
+
+
+def partition_key(dealer_id: str, month: str) -> str:
+    """The key of a dealer's month (YYYY-MM)."""
+    return str(dg.MultiPartitionKey({"dealer": dealer_id, "month": f"{month}-01"}))
+
+
+def months_by_dealer(keys: Iterable[str]) -> dict[str, list[tuple[date, date]]]:
+    """Per dealer, first and last day of each month among the partition keys (``dealer|YYYY-MM-01``)."""
+    months: dict[str, list[tuple[date, date]]] = {}
+    for key in keys:
+        dealer_id, _, month = key.partition("|")
+        months.setdefault(dealer_id, []).append(month_bounds(month[:7]))
+    return {dealer_id: sorted(spans) for dealer_id, spans in months.items()}

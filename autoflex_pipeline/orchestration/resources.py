@@ -1,0 +1,122 @@
+"""What assets are given: the installation (settings, stores, connections) and the options of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from autoflex_pipeline.claire.client import ClaireConnections
+from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.runs.context import RunContext, RunOptions, utc_now
+from autoflex_pipeline.settings import Settings, load_settings
+from autoflex_pipeline.sources.connections import ApiConnections
+from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.warehouse import Warehouse
+
+
+class Installation:
+    """One installation of the product: its configuration file, stores and connections, opened when first needed.
+
+    ``on_step`` is told the name of each step as it begins, for a progress bar.
+    """
+
+    def __init__(
+        self,
+        config: Path | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        on_step: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.on_step = on_step
+        self.apis = ApiConnections()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration; ConfigurationError names the key and the file."""
+        return load_settings(self.config)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The pipeline's DuckDB."""
+        return Warehouse(self.settings.warehouse.path)
+
+    @cached_property
+    def state(self) -> StateStore:
+        """The state store beside it."""
+        return StateStore(self.settings.warehouse.state_path)
+
+    @cached_property
+    def claire(self) -> ClaireConnections:
+        """The connections to Claire."""
+        return ClaireConnections(self.settings)
+
+    def run_context(self, run_id: str, options: RunOptions) -> RunContext:
+        """What the steps of one run are given."""
+        return RunContext(
+            settings=self.settings,
+            warehouse=self.warehouse,
+            state=self.state,
+            apis=self.apis,
+            claire=self.claire,
+            run_id=run_id,
+            options=options,
+            clock=self.clock,
+        )
+
+    def close(self) -> None:
+        """Close connections and stores."""
+        self.apis.close()
+        if "claire" in self.__dict__:
+            self.claire.close()
+        if "state" in self.__dict__:
+            self.state.close()
+
+
+class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """What a person or the schedule asks of a run. Every default is the safe choice."""
+
+    dealers: list[str] = Field(default=[], description="Ids of the dealers to take; empty: all.")
+    dry_run: bool = Field(default=False, description="Do everything but sending; the difference by field is shown.")
+    allow_mass_change: bool = Field(
+        default=False,
+        description="Let through what the mass-change guard stopped. Look at a dry run before you switch it on.",
+    )
+    full: bool = Field(
+        default=False,
+        description="Read all open orders with their lines, cars and parties anew, and validate quarantine again.",
+    )
+    deliver_history: bool = Field(
+        default=False, description="Backfill only: also send billed work orders to Claire that it does not have."
+    )
+    reread: bool = Field(
+        default=False, description="Read the cars and parties of today and tomorrow even if they are fresh."
+    )
+    numbers: list[str] = Field(default=[], description="With one dealer: deliver only these DMS numbers.")
+    force: bool = Field(default=False, description="With numbers: send them although rejected before, or equal.")
+    from_command_line: bool = Field(default=False, description="Set by the commands: publish at the end of the run.")
+
+    def options(self, window: tuple[date, date] | None = None) -> RunOptions:
+        """The options as the steps know them."""
+        return RunOptions(
+            dealers=tuple(self.dealers),
+            dry_run=self.dry_run,
+            allow_mass_change=self.allow_mass_change,
+            full=self.full,
+            deliver_history=self.deliver_history,
+            reread=self.reread,
+            window=window,
+            numbers=frozenset(self.numbers) or None,
+            force=self.force,
+        )
+
+
+def failure(error: ConfigurationError) -> dg.Failure:
+    """A configuration error as Dagster shows it: one line, no retry."""
+    return dg.Failure(description=str(error), allow_retries=False)

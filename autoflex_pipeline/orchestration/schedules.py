@@ -1,0 +1,89 @@
+"""The schedules. The minute's tick starts a run only when a dealer has something to do, and says what it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC, TRIM
+from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs.outlook import Outlook, outlooks
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+REASON_LENGTH = 2000
+
+
+def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
+    """All schedules; ``running``: switched on from the start, as in the demo."""
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name="every_minute",
+        job_name=SYNC,
+        cron_schedule="* * * * *",
+        default_status=status,
+        description=(
+            "Looks at every dealer's open orders each minute and starts a sync of those that have changes or due work. "
+            "When none has, the skip reason says what was looked at. Never two at once."
+        ),
+    )
+    def every_minute(
+        context: dg.ScheduleEvaluationContext, installation: dg.ResourceParam[Installation]
+    ) -> dg.RunRequest | dg.SkipReason:
+        unfinished = _unfinished(context.instance)
+        if unfinished:
+            return dg.SkipReason(f"run {unfinished} is not finished yet; never two at once")
+        try:
+            seen = outlooks(installation.settings, installation.state, installation.apis, now=installation.clock())
+        except PipelineError as error:
+            return dg.SkipReason(f"nothing was looked at: {error}")
+        busy = [outlook for outlook in seen if outlook.has_work]
+        if not busy:
+            return dg.SkipReason(_told(seen))
+        return dg.RunRequest(
+            run_config={"resources": {"options": {"config": {"dealers": [outlook.dealer_id for outlook in busy]}}}},
+            tags={"autoflex/reason": _told(busy)},
+        )
+
+    return [
+        every_minute,
+        dg.ScheduleDefinition(
+            name="every_night",
+            job_name=NIGHTLY,
+            cron_schedule="30 3 * * *",
+            execution_timezone="Europe/Amsterdam",
+            default_status=status,
+            description="The full pass, each night at 03:30 Dutch time.",
+        ),
+        dg.ScheduleDefinition(
+            name="every_night_trim",
+            job_name=TRIM,
+            cron_schedule="30 4 * * *",
+            execution_timezone="Europe/Amsterdam",
+            default_status=status,
+            description="Deletes old runs and their events, each night at 04:30 Dutch time.",
+        ),
+    ]
+
+
+def _unfinished(instance: dg.DagsterInstance) -> str | None:
+    """A run of the tick or the full pass that is queued or running."""
+    for job_name in (SYNC, NIGHTLY):
+        records = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
+        if records:
+            return records[0].dagster_run.run_id[:8]
+    return None
+
+
+def _told(seen: Sequence[Outlook]) -> str:
+    """One line per dealer."""
+    text = "; ".join(f"{outlook.dealer_id}: {outlook.reason}" for outlook in seen)
+    return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"

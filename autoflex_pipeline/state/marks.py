@@ -1,0 +1,33 @@
+"""Small facts of the installation that outlive a run, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Connection, String, delete, insert, select
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Table as SqlTable
+
+from autoflex_pipeline.state.store import metadata
+
+mark_table = SqlTable(
+    "mark",
+    metadata,
+    SqlColumn("name", String, primary_key=True, comment="Name of the fact."),
+    SqlColumn("value", JSON, comment="Its value."),
+    comment="One row per small fact, such as whether the analysts' copy is behind.",
+)
+
+PUBLISH_WANTED = "publish_wanted"
+"""True when something changed since the analysts' copy was published."""
+
+
+def mark(connection: Connection, name: str) -> Any:
+    """The fact's value; None when it was never set."""
+    return connection.execute(select(mark_table.c.value).where(mark_table.c.name == name)).scalar()
+
+
+def set_mark(connection: Connection, name: str, value: Any) -> None:
+    """Set the fact."""
+    connection.execute(delete(mark_table).where(mark_table.c.name == name))
+    connection.execute(insert(mark_table).values(name=name, value=value))
