@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from autoflex_pipeline.errors import StoreBusyError
+from autoflex_pipeline.warehouse import Warehouse
+from autoflex_pipeline.warehouse.connection import WarehouseDamagedError
+
+HOLDER = """
+import sys
+from pathlib import Path
+from autoflex_pipeline.warehouse import Warehouse
+
+with Warehouse(Path(sys.argv[1])).open() as connection:
+    connection.execute("INSERT INTO restage VALUES ('d', 'order', 'from the other process')")
+    print("inside", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "warehouse.duckdb"
+
+
+def keys(warehouse: Warehouse) -> list[str]:
+    with warehouse.open() as connection:
+        return [row[0] for row in connection.execute("SELECT record_key FROM restage ORDER BY 1").fetchall()]
+
+
+def add(warehouse: Warehouse, key: str) -> None:
+    with warehouse.open() as connection:
+        connection.execute("INSERT INTO restage VALUES ('d', 'order', ?)", [key])
+
+
+def change_and_fail(warehouse: Warehouse, error: BaseException | None = None, statement: str = "SELECT 1") -> None:
+    with warehouse.open() as connection:
+        connection.execute("INSERT INTO restage VALUES ('d', 'order', 'undone')")
+        connection.execute("DROP TABLE absence")
+        connection.execute(statement)
+        if error:
+            raise error
+
+
+def test_what_was_written_is_there_for_the_next_user(path: Path) -> None:
+    add(Warehouse(path), "1")
+    assert keys(Warehouse(path)) == ["1"]
+
+
+@pytest.mark.parametrize("error", [ValueError("stop"), KeyboardInterrupt(), SystemExit(1)])
+def test_an_exception_undoes_everything_and_frees_the_file(path: Path, error: BaseException) -> None:
+    warehouse = Warehouse(path)
+    add(warehouse, "before")
+    with pytest.raises(type(error)):
+        change_and_fail(warehouse, error)
+    assert keys(Warehouse(path, wait_seconds=0)) == ["before"]
+    with warehouse.open() as connection:
+        assert connection.execute("SELECT count(*) FROM absence").fetchone() == (0,)
+
+
+def test_a_failure_in_the_very_first_use_leaves_a_usable_file(path: Path) -> None:
+    warehouse = Warehouse(path)
+    with pytest.raises(ValueError, match="stop"), warehouse.open():
+        raise ValueError("stop")
+    assert keys(warehouse) == []
+
+
+def test_a_failing_statement_undoes_what_went_before_it(path: Path) -> None:
+    warehouse = Warehouse(path)
+    with pytest.raises(duckdb.CatalogException):
+        change_and_fail(warehouse, statement="INSERT INTO there_is_no_such_table VALUES (1)")
+    assert keys(warehouse) == []
+    with warehouse.open() as connection:
+        assert connection.execute("SELECT count(*) FROM absence").fetchone() == (0,)
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[Callable[[], None]]:
+    """Another process is inside ``open()``; the value lets it go on and end."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "inside\n"
+
+        def let_go() -> None:
+            assert process.stdin is not None
+            process.stdin.close()
+
+        try:
+            yield let_go
+        finally:
+            process.kill()
+
+
+def test_another_process_is_waited_for(path: Path) -> None:
+    with held_by_another_process(path) as let_go:
+        ours: list[list[str]] = []
+        waiter = threading.Thread(target=lambda: ours.append(keys(Warehouse(path, wait_seconds=30))))
+        waiter.start()
+        let_go()
+        waiter.join(60)
+    assert ours == [["from the other process"]]
+
+
+def test_waiting_is_bounded_and_the_error_names_file_and_time(path: Path) -> None:
+    with held_by_another_process(path):
+        began = time.monotonic()
+        with pytest.raises(StoreBusyError, match=r"warehouse.duckdb was in use for more than 0\.2 s; find the process"):
+            keys(Warehouse(path, wait_seconds=0.2))
+        assert time.monotonic() - began < 10
+
+
+def test_a_killed_process_leaves_no_lock_and_nothing_half_written(path: Path) -> None:
+    with held_by_another_process(path):
+        pass
+    assert keys(Warehouse(path, wait_seconds=0)) == []
+
+
+def test_threads_take_turns_and_lose_nothing(path: Path) -> None:
+    warehouse = Warehouse(path)
+    threads = [threading.Thread(target=add, args=(warehouse, str(number))) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert keys(warehouse) == [str(number) for number in range(8)]
+
+
+def test_a_program_that_opens_the_file_without_the_lock_is_named_as_the_cause(path: Path) -> None:
+    add(Warehouse(path), "1")
+    program = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        try:
+            with pytest.raises(StoreBusyError, match="is open in another program; close it there"):
+                keys(Warehouse(path, wait_seconds=1))
+        finally:
+            process.kill()
+
+
+def test_a_damaged_file_is_named_and_kept(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(WarehouseDamagedError, match=r"warehouse.duckdb cannot be opened"):
+        keys(Warehouse(path))
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_nobody_else_can_read_the_warehouse_its_log_or_its_lock(path: Path) -> None:
+    warehouse = Warehouse(path)
+    modes: dict[str, int] = {}
+    with warehouse.open() as connection:
+        connection.execute("INSERT INTO restage VALUES ('d', 'order', '1')")
+        connection.commit()
+        modes |= {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        connection.begin()
+    assert "warehouse.duckdb.wal" in modes
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_what_is_spilled_to_disk_cannot_be_read_by_others(path: Path) -> None:
+    warehouse = Warehouse(path, memory_limit="80MB")
+    modes: dict[str, int] = {}
+    with warehouse.open() as connection:
+        rows = "SELECT (i * 7919) % 1000003 AS k, repeat('personal', 10) || i AS v FROM range(600000) AS t(i)"
+        connection.execute("SET threads = 1")
+        reader = connection.execute(f"SELECT * FROM ({rows}) ORDER BY v, k")
+        for file in path.parent.rglob("*"):
+            modes[file.name] = stat.S_IMODE(file.stat().st_mode)
+        reader.fetchone()
+    assert [name for name in modes if name.startswith("duckdb_temp")], "the test must make it spill"
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_the_umask_of_the_program_is_as_before(path: Path, usual_umask: None) -> None:
+    add(Warehouse(path), "1")
+    mask = os.umask(0o022)
+    assert mask == 0o022
+
+
+def test_times_are_utc_whatever_the_machine_says(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    with Warehouse(path).open() as connection:
+        assert connection.execute("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)
+
+
+def test_nothing_is_fetched_from_the_network(path: Path) -> None:
+    with Warehouse(path).open() as connection:
+        for setting in ("autoinstall_known_extensions", "autoload_known_extensions"):
+            assert connection.execute(f"SELECT current_setting('{setting}')").fetchone() == (False,)
