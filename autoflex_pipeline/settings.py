@@ -188,6 +188,14 @@ def api_credentials(dealer: DealerSettings) -> Credentials:
     )
 
 
+def missing_common_variables(settings: Settings) -> None:
+    """ConfigurationError when a variable that all need is not set: Claire's key, or the key for pseudonyms."""
+    if all(dealer.claire_api_key_env is None for dealer in settings.dealers):
+        secret(settings.claire.api_key_env, needed_for="[claire] api_key_env")
+    if any(dealer.privacy == "pseudonymised" for dealer in settings.dealers):
+        secret(settings.privacy.pseudonym_key_env, needed_for="[privacy] pseudonym_key_env (the analysts' copy)")
+
+
 def find_config(path: Path | None = None) -> Path:
     """The configuration file: ``path``, else $AUTOFLEX_CONFIG, else autoflex.toml in the working directory."""
     return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()

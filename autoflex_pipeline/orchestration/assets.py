@@ -17,7 +17,13 @@ from autoflex_pipeline.orchestration.checks import (
     entity_check_specs,
 )
 from autoflex_pipeline.orchestration.metadata import counts_metadata, declared_mapping, read_metadata, table_schema
-from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
+from autoflex_pipeline.orchestration.partitions import (
+    PARTITION,
+    RANGE_END,
+    RANGE_START,
+    dealer_months,
+    months_by_dealer,
+)
 from autoflex_pipeline.orchestration.reports import quarantine_table, unbalanced_dealers
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
 from autoflex_pipeline.runs import steps
@@ -32,10 +38,6 @@ OWNERS = ["team:data"]
 RAW_ORDERS = ("open_orders", "orders_by_month")
 
 Context = dg.AssetExecutionContext
-
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-PARTITION = "dagster/partition"
 
 
 def _run_context(context: Context, installation: Installation, options: RunOptionsResource) -> RunContext:

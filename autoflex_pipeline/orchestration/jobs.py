@@ -13,7 +13,7 @@ from autoflex_pipeline.state import runs, summaries
 KIND_TAG = "autoflex/kind"
 """``dagster.yaml`` limits how many runs of a kind there are at once."""
 
-SYNC, NIGHTLY, BACKFILL, TRIM = "sync", "nightly", "backfill", "trim"
+SYNC, NIGHTLY, BACKFILL, RESEND, TRIM = "sync", "nightly", "backfill", "resend", "trim"
 
 _DOWNSTREAM = dg.AssetSelection.all() - dg.AssetSelection.assets("open_orders", "orders_by_month", "autoflex", "claire")
 
@@ -51,6 +51,16 @@ def asset_jobs() -> list[Any]:
                 "Claire only with resources → options → deliver_history; what Claire already has is kept in step."
             ),
             tags={KIND_TAG: "backfill"},
+        ),
+        dg.define_asset_job(
+            RESEND,
+            selection=dg.AssetSelection.assets("documents", "claire_deliveries", "analytics"),
+            description=(
+                "Delivers without reading the DMS: in the Launchpad, resources → options takes the dealer, the DMS "
+                "numbers, and force to send what Claire rejected or already holds."
+            ),
+            tags={KIND_TAG: "sync"},
+            config={"resources": {"options": {"config": {"dealers": [], "numbers": [], "force": True}}}},
         ),
     ]
 

@@ -7,9 +7,14 @@ from datetime import date
 
 import dagster as dg
 
-from autoflex_pipeline.sources.window import month_bounds
+from autoflex_pipeline.sources.window import month_bounds, months_between
 
 FIRST_MONTH = "2010-01"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+"""The tags by which Dagster says which partitions a run is asked for."""
+
 MONTHS_AHEAD = 25
 """Appointments may lie up to two years ahead; the month that is running counts too."""
 
@@ -27,6 +32,13 @@ def dealer_months(dealer_ids: Sequence[str]) -> dg.MultiPartitionsDefinition:
 def partition_key(dealer_id: str, month: str) -> str:
     """The key of a dealer's month (YYYY-MM)."""
     return str(dg.MultiPartitionKey({"dealer": dealer_id, "month": f"{month}-01"}))
+
+
+def check_months(first: str, last: str) -> None:
+    """ValueError when a month is none, the two stand in the wrong order, or one lies outside what can be backfilled."""
+    months_between(first, last)
+    if first < FIRST_MONTH:
+        raise ValueError(f"{first} lies before {FIRST_MONTH}, the first month that can be backfilled")
 
 
 def months_by_dealer(keys: Iterable[str]) -> dict[str, list[tuple[date, date]]]:

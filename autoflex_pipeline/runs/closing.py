@@ -29,6 +29,9 @@ DELIVERY_COUNTS = ("created", "updated", "unchanged", "pending", "waiting", "hel
 def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> dict[str, dict[str, Any]]:
     """Write the summary of each dealer of the run and remember its state; gives the summaries."""
     now = context.clock()
+    # A backfill or a resend says nothing of how the dealer's tick goes.
+    options = context.options
+    is_tick = not options.dry_run and options.window is None and options.numbers is None
     with context.warehouse.open() as connection:
         changed = _changed_something(connection, context.run_id)
         accounts = account_run(connection, context.run_id)
@@ -43,7 +46,7 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
             delivery = deliveries.get(dealer.id, DealerDelivery())
             summary = dealer_summary(noted.get(dealer.id, []), accounts.get(dealer.id), delivery)
             keep_summary(connection, context.run_id, dealer.id, summary, delivery.changes, now)
-            if not context.options.dry_run:
+            if is_tick:
                 due_at, reason = _due(dealer, now, confirmations[dealer.id], delivery)
                 values = _remembered(context, dealer, dealer_row(connection, dealer.id), summary, now)
                 remember(connection, dealer.id, due_at=due_at, due_reason=reason, **values)

@@ -17,7 +17,7 @@ CLAIRE_CAUSE = "claire:"
 
 
 def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDelivery) -> None:
-    """Hold the dealer after a tripped guard or a fault of Claire's configuration; lift such a hold when all went well."""
+    """Hold the dealer after a tripped guard or a fault of Claire's configuration; lift it when all went well."""
     with context.state.begin() as connection:
         if delivery.error_kind == "guard":
             place_hold(connection, dealer.id, "guard", GUARD_CAUSE, str(delivery.error), context.clock())

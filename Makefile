@@ -1,0 +1,53 @@
+# Everything works from Python 3.11+ and make alone: `make demo`, `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser check format bench lock clean
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Make .venv with the command autoflex-pipeline in it
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: install ## Start the sandbox and Dagster wired to it; Ctrl-C ends all
+	@$(BIN)/autoflex-pipeline demo
+
+sync: install ## Run the main job once, headless, against the sandbox, and print the summary
+	@$(BIN)/autoflex-pipeline demo --once
+
+test: install ## All tests
+	@$(BIN)/python -m autoflex_pipeline_tests
+
+test-unit test-pipeline test-faults test-browser: install ## One kind of tests
+	@$(BIN)/python -m autoflex_pipeline_tests $(@:test-%=%)
+
+check: install ## Format, lint, types, import rules, dependency audit where it can be reached
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -W error -c 'import dagster; from autoflex_pipeline.definitions import defs; dagster.Definitions.validate_loadable(defs)'
+	@$(BIN)/pip-audit --requirement requirements.lock --disable-pip --timeout 10 || echo "NOT AUDITED or findings: see above"
+
+format: install ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## Benchmarks, each a ratio in one run
+	$(BIN)/python -m benchmarks
+
+lock: install ## Make requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and the demo's data
+	rm -rf $(VENV) demo-data artifacts

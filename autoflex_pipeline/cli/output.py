@@ -1,0 +1,83 @@
+"""What the commands share: options, JSON, tables, the installation that a configuration file describes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from autoflex_pipeline.settings import load_settings, missing_common_variables
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="The configuration file; else $AUTOFLEX_CONFIG, else ./autoflex.toml.", metavar="FILE"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+Dealers = Annotated[
+    list[str] | None, typer.Option("--dealer", help="Id of a dealer; may be given several times.", metavar="ID")
+]
+
+
+def console() -> Console:
+    """Where people read."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def complain(message: str) -> None:
+    """One clear line on standard error."""
+    print(message, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """A table for people; a line when it is empty."""
+    if not rows:
+        console().print(f"{title}: nothing")
+        return
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console().print(table)
+
+
+@contextmanager
+def installation(config: Path | None, *, needs_secrets: bool = False) -> Iterator[Any]:
+    """The installation of the configuration file, closed at the end; ConfigurationError when the file is wrong.
+
+    ``needs_secrets``: also when a variable that all dealers need is not set, before anything is touched.
+    """
+    settings = load_settings(config)
+    if needs_secrets:
+        missing_common_variables(settings)
+    from autoflex_pipeline.orchestration.resources import Installation
+
+    opened = Installation(config)
+    try:
+        yield opened
+    finally:
+        opened.close()

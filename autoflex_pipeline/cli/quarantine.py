@@ -1,0 +1,122 @@
+"""``autoflex-pipeline quarantine``: what was rejected, why, and validating it anew."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+
+from autoflex_pipeline.cli.output import (
+    EXIT_FAILED,
+    Config,
+    Json,
+    complain,
+    console,
+    installation,
+    print_json,
+    print_table,
+)
+
+app = typer.Typer(no_args_is_help=True, help="What was rejected, with rule, field, value and hint; and trying it again.")
+
+COLUMNS = (
+    "dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "first_seen_at", "last_seen_at", "state",
+)  # fmt: skip
+SHOWN = ("dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "last_seen_at")
+
+Dealer = Annotated[str | None, typer.Option("--dealer", help="Only this dealer.", metavar="ID")]
+Entity = Annotated[
+    str | None, typer.Option("--entity", help="Only appointment, intervention, car or party.", metavar="NAME")
+]
+
+
+def _entries(opened: Any, dealer: str | None, entity: str | None, state: str | None) -> list[dict[str, Any]]:
+    from autoflex_pipeline.staging import quarantine
+
+    if dealer:
+        opened.settings.dealer(dealer)
+    with opened.warehouse.open() as connection:
+        found = quarantine.entries(connection, dealer_id=dealer, entity=entity, state=state)
+    return [{name: entry[name] for name in COLUMNS} for entry in found]
+
+
+@app.command("list")
+def list_(
+    config: Config = None,
+    dealer: Dealer = None,
+    entity: Entity = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also what has healed, was replaced or is gone.")] = False,
+    json: Json = False,
+) -> None:
+    """What is in quarantine now.
+
+    \b
+    Example:
+      autoflex-pipeline quarantine list --dealer garage-jansen
+    """
+    with installation(config) as opened:
+        found = _entries(opened, dealer, entity, None if all_ else "open")
+    if json:
+        print_json(found)
+        return
+    print_table("Quarantine", list(SHOWN), [[entry[name] for name in SHOWN] for entry in found])
+
+
+@app.command("show")
+def show(
+    dms_number: Annotated[str, typer.Argument(help="DMS number of the record.")],
+    config: Config = None,
+    dealer: Dealer = None,
+    entity: Entity = None,
+    json: Json = False,
+) -> None:
+    """Everything that was ever rejected of one record, healed or not. Exit 1 when there is nothing.
+
+    \b
+    Example:
+      autoflex-pipeline quarantine show --dealer garage-jansen 50012
+    """
+    with installation(config) as opened:
+        found = [entry for entry in _entries(opened, dealer, entity, None) if entry["dms_number"] == dms_number]
+    if json:
+        print_json(found)
+    else:
+        for entry in found:
+            print_table(
+                f"{entry['entity']} {entry['dms_number']} of {entry['dealer_id']}: {entry['state']}",
+                ["what", "value"],
+                [[name, entry[name]] for name in COLUMNS[3:]],
+            )
+    if not found:
+        complain(f"quarantine holds nothing of {dms_number!r}; `quarantine list --all` shows all that it ever held")
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("retry")
+def retry(
+    dms_numbers: Annotated[list[str] | None, typer.Argument(help="DMS numbers; none: everything.")] = None,
+    config: Config = None,
+    dealer: Dealer = None,
+    entity: Entity = None,
+    json: Json = False,
+) -> None:
+    """Validate what is in quarantine anew, with today's rules; the next sync delivers what is good now.
+
+    \b
+    Example:
+      autoflex-pipeline quarantine retry --dealer garage-jansen
+    """
+    from autoflex_pipeline.runs import steps
+    from autoflex_pipeline.runs.context import RunOptions
+
+    with installation(config) as opened:
+        if dealer:
+            opened.settings.dealer(dealer)
+        run = opened.run_context(f"retry-{uuid.uuid4()}", RunOptions())
+        taken, still = steps.retry_now(run, dealer_id=dealer, entity=entity, dms_numbers=dms_numbers or [])
+    result = {"taken": taken, "still_rejected": still, "healed": taken - still}
+    if json:
+        print_json(result)
+    else:
+        console().print(f"{taken} records validated anew: {taken - still} are good now, {still} are still rejected")

@@ -1,0 +1,165 @@
+"""``autoflex-pipeline sync``: one whole run, headless."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from autoflex_pipeline.cli.output import (
+    EXIT_FAILED,
+    EXIT_OK,
+    Config,
+    Dealers,
+    Json,
+    complain,
+    console,
+    installation,
+    print_json,
+    print_table,
+)
+from autoflex_pipeline.errors import ConfigurationError
+
+STEPS_OF_A_RUN = 12
+
+
+def sync(
+    config: Config = None,
+    dealer: Dealers = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First month of a backfill.", metavar="YYYY-MM")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Last month of a backfill, inclusive.", metavar="YYYY-MM")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything open anew and validate quarantine again (the nightly pass).")
+    ] = False,
+    deliver_history: Annotated[
+        bool, typer.Option("--deliver-history", help="With months: send billed work orders to Claire too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do everything but sending; show the difference field by field.")
+    ] = False,
+    allow_mass_change: Annotated[
+        bool, typer.Option("--allow-mass-change", help="Let through what the mass-change guard stopped.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """One whole run over the dealers: read Autoflex, stage, deliver what differs to Claire, publish for analysts.
+
+    Without months it is the regular tick: every open work order, and those that left the open list.
+
+    \b
+    Examples:
+      autoflex-pipeline sync
+      autoflex-pipeline sync --dealer garage-jansen --dry-run
+      autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09
+    """
+    with installation(config, needs_secrets=True) as opened:
+        months = _months(from_, to)
+        opened.settings.select(dealer or [])
+        options = {
+            "dealers": list(dealer or []),
+            "dry_run": dry_run,
+            "allow_mass_change": allow_mass_change,
+            "full": full,
+            "deliver_history": deliver_history,
+            "reread": months is None,
+        }
+        if deliver_history and months is None:
+            raise ConfigurationError("--deliver-history goes with --from and --to: say which months")
+        summary, changes = run_and_summarise(opened, options, months=months, quiet=json)
+    if json:
+        print_json(summary)
+    else:
+        show_summary(summary)
+        if dry_run:
+            show_changes(changes)
+    raise typer.Exit(EXIT_OK if summary["ok"] else EXIT_FAILED)
+
+
+def _months(first: str | None, last: str | None) -> tuple[str, str] | None:
+    """First and last month; only one given: the other is the current month."""
+    from autoflex_pipeline.orchestration.partitions import check_months
+
+    if first is None and last is None:
+        return None
+    current = datetime.now(UTC).astimezone().strftime("%Y-%m")
+    months = (first or current, last or current)
+    try:
+        check_months(*months)
+    except ValueError as error:
+        raise ConfigurationError(f"--from/--to: {error}") from None
+    return months
+
+
+def run_and_summarise(
+    opened: Any, options: dict[str, Any], *, months: tuple[str, str] | None = None, quiet: bool = False
+) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """Run the job; gives the summary as the contract page has it, and per dealer what was sent (or would be)."""
+    from autoflex_pipeline.orchestration.running import run_headless
+    from autoflex_pipeline.runs.summary import summary_of
+
+    with _progress(opened, quiet):
+        outcome = run_headless(opened, options, months=months)
+    dealer_ids = [dealer.id for dealer in opened.settings.select(options["dealers"])]
+    return summary_of(opened.state, outcome.run_ids, dealer_ids, outcome.errors)
+
+
+@contextmanager
+def _progress(opened: Any, quiet: bool) -> Iterator[None]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("starting", total=STEPS_OF_A_RUN)
+
+        def on_step(name: str) -> None:
+            progress.update(task, description=name.replace("_", " "), advance=1)
+
+        opened.on_step = on_step
+        yield
+
+
+def show_summary(summary: dict[str, Any]) -> None:
+    """The summary for people: a table, and what went wrong."""
+    rows = []
+    for dealer_id, part in summary["dealers"].items():
+        staged = part["staged"]
+        delivery = part["delivery"]
+        rows.append(
+            [
+                dealer_id,
+                "ok" if part["ok"] else "FAILED",
+                part["extracted"]["order"],
+                sum(counts["accepted"] for counts in staged.values()),
+                sum(counts["quarantined"] for counts in staged.values()),
+                *(delivery[name] for name in DELIVERY_COLUMNS),
+            ]
+        )
+    print_table("Sync", ["dealer", "result", "orders", "accepted", "quarantined", *DELIVERY_COLUMNS], rows)
+    for dealer_id, part in summary["dealers"].items():
+        if part["error"]:
+            complain(f"{dealer_id}: {part['error']}")
+    if any(counts["quarantined"] for part in summary["dealers"].values() for counts in part["staged"].values()):
+        console().print("What was rejected, and why: autoflex-pipeline quarantine list")
+
+
+DELIVERY_COLUMNS = ["created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed"]
+
+
+def show_changes(changes: dict[str, list[dict[str, Any]]]) -> None:
+    """The difference field by field, for people."""
+    for dealer_id, documents in changes.items():
+        rows = [
+            [document["dms_number"], document["result"], change["field"], change["old"], change["new"]]
+            for document in documents
+            for change in document["fields_changed"]
+        ]
+        print_table(f"{dealer_id}: what would be sent", ["DMS number", "would be", "field", "now", "then"], rows)

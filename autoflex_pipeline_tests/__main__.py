@@ -1,0 +1,48 @@
+"""Run the tests: ``python -m autoflex_pipeline_tests [unit|pipeline|faults|browser]…``; none named: all kinds.
+
+Where no Chromium is found the browser tests do not run, and the last line says so; REQUIRE_BROWSER=1 makes that a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from autoflex_pipeline_tests.browser.chromium import find_chromium
+
+KINDS = ("unit", "pipeline", "faults", "browser")
+HERE = Path(__file__).parent
+WORKERS = "2"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the kinds named, or all; gives the exit code."""
+    chosen = arguments or list(KINDS)
+    unknown = [name for name in chosen if name not in KINDS]
+    if unknown:
+        print(f"unknown kind of tests: {', '.join(unknown)}; there are: {', '.join(KINDS)}", file=sys.stderr)
+        return 2
+    without_browser = "browser" in chosen and find_chromium() is None
+    if without_browser:
+        chosen = [name for name in chosen if name != "browser"]
+    code = _pytest([name for name in chosen if name != "browser"], "-n", WORKERS, "--dist", "loadfile")
+    if "browser" in chosen:
+        code = _pytest(["browser"]) or code
+    if without_browser:
+        print("NOT RUN: the browser tests, because no Chromium was found (install Debian's chromium, or set CHROMIUM)")
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            return 1
+    return code
+
+
+def _pytest(kinds: list[str], *options: str) -> int:
+    if not kinds:
+        return 0
+    command = [sys.executable, "-m", "pytest", *options, *(str(HERE / kind) for kind in kinds)]
+    return subprocess.run(command, cwd=HERE.parent, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
