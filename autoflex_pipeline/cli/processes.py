@@ -67,7 +67,8 @@ class Children:
                         return
                 except httpx.TransportError:
                     time.sleep(0.2)
-        raise ChildFailedError(f"{name} did not answer at {url} within {seconds:g} s; see {self._log_folder / name}.log")
+        log = self._log_folder / f"{name}.log"
+        raise ChildFailedError(f"{name} did not answer at {url} within {seconds:g} s; see {log}")
 
     def stop(self) -> None:
         """End all children, last started first: asked, then told, then killed, each with its whole process group."""

@@ -18,7 +18,7 @@ from autoflex_pipeline.cli.output import (
     print_table,
 )
 
-app = typer.Typer(no_args_is_help=True, help="What was rejected, with rule, field, value and hint; and trying it again.")
+app = typer.Typer(no_args_is_help=True, help="What was rejected, with rule, field, value and hint; trying it again.")
 
 COLUMNS = (
     "dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "first_seen_at", "last_seen_at", "state",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,14 +26,7 @@ def resend(
     """
     with installation(config, needs_secrets=True) as opened:
         opened.settings.dealer(dealer)
-        with opened.warehouse.open() as connection:
-            known = {
-                row[0]
-                for row in connection.execute(
-                    "SELECT dms_number FROM appointment WHERE dealer_id = ? AND dms_number IN (SELECT unnest(?::VARCHAR[]))",
-                    [dealer, dms_numbers],
-                ).fetchall()
-            }
+        known = _staged(opened, dealer, dms_numbers)
         unknown = [number for number in dms_numbers if number not in known]
         for number in unknown:
             complain(f"{dealer}: appointment {number!r} is not in staging; `quarantine show {number}` may tell why")
@@ -46,3 +39,9 @@ def resend(
     else:
         show_summary(summary)
     raise typer.Exit(EXIT_OK if summary["ok"] and not unknown else EXIT_FAILED)
+
+
+def _staged(opened: Any, dealer: str, dms_numbers: list[str]) -> set[str]:
+    query = "SELECT dms_number FROM appointment WHERE dealer_id = ? AND dms_number IN (SELECT unnest(?::VARCHAR[]))"
+    with opened.warehouse.open() as connection:
+        return {row[0] for row in connection.execute(query, [dealer, dms_numbers]).fetchall()}
