@@ -136,6 +136,7 @@ BOOKKEEPING: tuple[Table, ...] = (
             Column(
                 "confirmed_at", "TIMESTAMPTZ", "When its absence was confirmed; from then on it counts as canceled."
             ),
+            Column("returned_at", "TIMESTAMPTZ", "When it was seen again after that; staging then undoes the cancel."),
         ),
     ),
     Table(
