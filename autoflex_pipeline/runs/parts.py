@@ -48,7 +48,7 @@ def read_lines(context: RunContext) -> ReadReport:
     with context.warehouse.open() as connection:
         store_extracts(connection, extracts, run_id=context.run_id)
         for extract in extracts:
-            read = extract.lines_read_of
+            read = extract.read_ids
             done = [record for record in follow[extract.dealer_id].follow if record.key in read]
             needs.mark_followed(connection, extract.dealer_id, "order_line", done, extract.finished_at)
             reread = [key for key in follow[extract.dealer_id].reread if key in read]
@@ -95,17 +95,10 @@ def _read_parts(
     with context.warehouse.open() as connection:
         store_extracts(connection, list(read.values()), run_id=context.run_id)
         for dealer in dealers:
-            answered = _answered(read.get(dealer.id))
+            answered = read[dealer.id].read_ids if dealer.id in read else frozenset()
             done = [record for record in follow[dealer.id].follow if record.parts <= answered]
             needs.mark_followed(connection, dealer.id, entity, done, context.clock())
     return report_of(context, list(read.values()))
-
-
-def _answered(extract: Extract | None) -> frozenset[str]:
-    """The numbers that the DMS answered for: the record, or that it does not exist."""
-    if extract is None:
-        return frozenset()
-    return extract.not_found | frozenset(record.key for record in extract.records if record.key)
 
 
 def _reread_due(context: RunContext, dealer: DealerSettings) -> bool:
@@ -125,7 +118,7 @@ def _orders_that_lost_lines(context: RunContext, readings: Mapping[str, Extract]
             rows = connection.execute(
                 "SELECT order_key, line_keys FROM line_list WHERE dealer_id = ?", [dealer_id]
             ).fetchall()
-            lost = [order for order, lines in rows if order in extract.lines_read_of and not there.issuperset(lines)]
+            lost = [order for order, lines in rows if order in extract.read_ids and not there.issuperset(lines)]
             by_page = any("?page=" in record.source for record in extract.records)
             if lost and by_page:
                 doubted[dealer_id] = lost
@@ -140,5 +133,5 @@ def _without(extract: Extract, orders: Iterable[str]) -> Extract:
     return replace(
         extract,
         records=tuple(record for record in extract.records if record.parent not in left_out),
-        lines_read_of=extract.lines_read_of - left_out,
+        read_ids=extract.read_ids - left_out,
     )

@@ -14,7 +14,8 @@ class Extract:
     """One reading of one kind of record from one dealer.
 
     ``records`` are the distinct records in scope; ``window`` is the first and last appointment day asked for;
-    ``followed`` names, per kind of record, those whose parts this extract was read for (see the table ``followed``).
+    ``read_ids`` are the numbers asked for that were answered completely: of the records, and for order lines of the
+    orders whose lines they are. ``not_found`` are those that the source says do not exist.
     """
 
     dealer_id: str
@@ -26,7 +27,7 @@ class Extract:
     started_at: datetime
     finished_at: datetime
     not_found: frozenset[str] = frozenset()
-    lines_read_of: frozenset[str] = frozenset()
+    read_ids: frozenset[str] = frozenset()
     window: tuple[date, date] | None = None
     requests: int = 0
     extract_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -54,7 +55,7 @@ class Extract:
             started_at=started_at,
             finished_at=finished_at,
             not_found=reading.not_found,
-            lines_read_of=reading.read_ids if reading.entity == "order_line" else frozenset(),
+            read_ids=reading.read_ids,
             window=window,
             requests=reading.requests,
         )

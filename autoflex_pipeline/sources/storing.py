@@ -109,7 +109,14 @@ def _extracts(extracts: Sequence[Extract], run_id: str) -> arrow.Table:
 
 
 def _lists(extracts: Sequence[Extract]) -> arrow.Table:
-    return _keys([(extract, "order", key) for extract in extracts for key in sorted(extract.lines_read_of)])
+    return _keys(
+        [
+            (extract, "order", key)
+            for extract in extracts
+            if extract.entity == "order_line"
+            for key in sorted(extract.read_ids)
+        ]
+    )
 
 
 def _not_found(extracts: Sequence[Extract]) -> arrow.Table:
