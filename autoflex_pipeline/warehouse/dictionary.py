@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoflex_pipeline.warehouse.analyst_tables import published_tables
 
-BEGIN = "<!-- dictionary: made from the declarations, see CONTRIBUTING.md -->"
+BEGIN = "<!-- dictionary: made by python -m autoflex_pipeline.warehouse.dictionary docs/analysts.md -->"
 END = "<!-- end of dictionary -->"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from importlib.resources import files
 
 import duckdb
 
@@ -20,41 +21,6 @@ PSEUDONYM_DIGITS = 32
 SEPARATOR = "\x1f"
 POSTCODE = "party.postcode"
 BLOCK_BYTES = 64
-
-MACROS = """
-CREATE OR REPLACE TEMP MACRO has_real_values(dealer) AS
-    coalesce(list_contains(getvariable('full_dealers'), dealer), false);
-
--- HMAC (RFC 2104) written out, because DuckDB has SHA-256 but no HMAC; NULL without a key, never an unkeyed hash.
-CREATE OR REPLACE TEMP MACRO pseudonym(dealer, field_name, value) AS
-    sha256(
-        getvariable('outer_pad') || unhex(sha256(
-            getvariable('inner_pad') || encode(dealer || chr(31) || field_name || chr(31) || value)
-        ))
-    )[:getvariable('pseudonym_digits')];
-
--- The declared field at a path of Claire's document: customers[driver].last_name stands there as customers[].last_name.
-CREATE OR REPLACE TEMP MACRO declared_as(claire_path) AS
-    getvariable('claire_fields')[regexp_replace(claire_path, '\\[[^\\]]*\\]', '[]', 'g')];
-
--- A field that is not declared counts as free text: nothing of it is shown.
-CREATE OR REPLACE TEMP MACRO masked(dealer, field_name, value) AS
-    CASE
-        WHEN has_real_values(dealer) THEN value
-        WHEN field_name = getvariable('postcode_field') THEN nullif(regexp_extract(value, '^\\s*(\\d{4})', 1), '')
-        WHEN list_contains(getvariable('personal_fields'), field_name) THEN pseudonym(dealer, field_name, value)
-        WHEN list_contains(getvariable('plain_fields'), field_name) THEN value
-    END;
-
--- The same for a JSON value at a path of Claire's document. A list or an object may hold anything: left out.
-CREATE OR REPLACE TEMP MACRO masked_json(dealer, claire_path, value) AS
-    CASE
-        WHEN json_type(value) IN ('ARRAY', 'OBJECT') THEN NULL::JSON
-        WHEN list_contains(getvariable('plain_fields'), declared_as(claire_path)) THEN value
-        ELSE to_json(masked(dealer, declared_as(claire_path), value ->> '$'))
-    END;
-"""
-"""``masked(dealer, field, text)`` is what an analyst may see of a text; ``field`` is such as ``car.vin``."""
 
 
 def pseudonym(key: bytes, dealer_id: str, field_name: str, value: str) -> str:
@@ -84,7 +50,10 @@ def full_name(field: FieldInfo) -> str:
 
 
 def install_masks(connection: duckdb.DuckDBPyConnection, settings: Settings, key: bytes | None) -> None:
-    """Define ``masked()`` and its kin on this connection only; a dealer not configured is pseudonymised."""
+    """Define ``masked(dealer, field, text)`` and its kin on this connection only.
+
+    ``field`` is such as ``car.vin``. A dealer that is not configured (any more) is pseudonymised.
+    """
     declared = [field for entity in MODELS for field in fields(entity)]
     inner_pad, outer_pad = _pads(key) if key is not None else (None, None)
     variables = {
@@ -100,7 +69,7 @@ def install_masks(connection: duckdb.DuckDBPyConnection, settings: Settings, key
         connection.execute(f"SET VARIABLE {name} = ?", [value])
     claire = {field.claire: full_name(field) for field in declared if field.claire}
     connection.execute("SET VARIABLE claire_fields = map(?::VARCHAR[], ?::VARCHAR[])", [[*claire], [*claire.values()]])
-    connection.execute(MACROS)
+    connection.execute(files(__package__).joinpath("pseudonyms.sql").read_text(encoding="utf-8"))
 
 
 def _pads(key: bytes) -> tuple[bytes, bytes]:
