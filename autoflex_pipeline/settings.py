@@ -190,10 +190,14 @@ def api_credentials(dealer: DealerSettings) -> Credentials:
 
 def missing_common_variables(settings: Settings) -> None:
     """ConfigurationError when a variable that all need is not set: Claire's key, or the key for pseudonyms."""
+    needed: dict[str, str] = {}
     if all(dealer.claire_api_key_env is None for dealer in settings.dealers):
-        secret(settings.claire.api_key_env, needed_for="[claire] api_key_env")
+        needed[settings.claire.api_key_env] = "[claire] api_key_env"
     if any(dealer.privacy == "pseudonymised" for dealer in settings.dealers):
-        secret(settings.privacy.pseudonym_key_env, needed_for="[privacy] pseudonym_key_env (the analysts' copy)")
+        needed[settings.privacy.pseudonym_key_env] = "[privacy] pseudonym_key_env (the analysts' copy)"
+    for variable, needed_for in needed.items():
+        if not os.environ.get(variable):
+            raise ConfigurationError(f"environment variable {variable} is not set; {needed_for} needs it: set it")
 
 
 def find_config(path: Path | None = None) -> Path:
@@ -233,11 +237,14 @@ def _first_problem(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key}: {first['input']!r}: {message}" if _is_plain(first["input"]) else f"{key}: {message}"
+    return f"{key}: {first['input']!r}: {message}" if _may_be_shown(key, first["input"]) else f"{key}: {message}"
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float | bool) and len(str(value)) <= 80
+def _may_be_shown(key: str, value: object) -> bool:
+    """Whether the error may repeat the value: not a secret typed in place of a variable's name, or in an address."""
+    if not isinstance(value, str | int | float | bool) or len(str(value)) > 80:
+        return False
+    return not key.endswith("_env") and not {"@", "?"} & set(str(value))
 
 
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:

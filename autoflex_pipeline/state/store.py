@@ -13,9 +13,10 @@ from sqlalchemy import Column as SqlColumn
 from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import TypeDecorator
 
-from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.errors import PipelineError, StoreBusyError
 
 SCHEMA_VERSION = 1
 PRIVATE_MODE = 0o600
@@ -56,6 +57,7 @@ class StateStore:
 
     def __init__(self, path: Path, *, wait_seconds: float = 60) -> None:
         self.path = path
+        self._wait_seconds = wait_seconds
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The -wal and -shm files take the mode of the database file.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_MODE))
@@ -66,9 +68,22 @@ class StateStore:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction that takes the write lock at its start; durable when it ends without an exception."""
-        with self.engine.begin() as connection:
-            yield connection
+        """One transaction that takes the write lock at its start; durable when it ends without an exception.
+
+        StoreBusyError when another writer holds the store for longer than ``wait_seconds``.
+        """
+        with self.engine.connect() as connection:
+            try:
+                transaction = connection.begin()
+            except OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+                raise StoreBusyError(
+                    f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
+                    "find the process that holds it, or try again"
+                ) from None
+            with transaction:
+                yield connection
 
     def close(self) -> None:
         """Close all connections."""

@@ -39,7 +39,7 @@ class Warehouse:
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection with one transaction: committed at the end, rolled back on any exception, always closed."""
-        with self._lock():
+        with self._lock(), _private_files():
             connection = self._connect()
             try:
                 connection.begin()
@@ -84,8 +84,6 @@ class Warehouse:
             "temp_directory": str(self.path.with_name(self.path.name + ".tmp")),
         }
         is_new = not self.path.exists()
-        # DuckDB makes its files (the .wal and spills too) by the umask: personal data must never be readable by others.
-        old_mask = os.umask(0o077)
         try:
             connection = duckdb.connect(str(self.path), config=config)
         except duckdb.IOException as error:
@@ -95,12 +93,24 @@ class Warehouse:
                     "(analysts use the published copy instead)"
                 ) from None
             raise WarehouseDamagedError(f"warehouse {self.path} cannot be opened: {error}") from error
-        finally:
-            os.umask(old_mask)
         if is_new:
             self.path.chmod(PRIVATE_MODE)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Personal data must never be readable by others, and DuckDB makes its files by the umask.
+
+    Held as long as the connection is open: the log and spilled data are made when they are first needed. The umask is
+    the whole process's; the warehouse's lock keeps two threads from restoring each other's.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
