@@ -91,24 +91,25 @@ def read_list(payload: Payload | None, name: str) -> dict[str, int] | None:
 
 
 @cache
-def reader(*fields: str) -> msgspec.json.Decoder[Any]:
-    """Reads only these fields of a record, as attributes ``f0``, ``f1``, …; one that is absent is UNSET."""
-    attributes = [f"f{number}" for number in range(len(fields))]
+def _reader(fields: tuple[str, ...]) -> tuple[msgspec.json.Decoder[Any], tuple[str, ...]]:
+    """A decoder of only these fields of a record, and the attribute that holds each of ``fields``."""
+    attributes = {field: f"f{number}" for number, field in enumerate(dict.fromkeys(fields))}
     struct = msgspec.defstruct(
         "Fields",
-        [(attribute, Any, msgspec.UNSET) for attribute in attributes],
-        rename=dict(zip(attributes, fields, strict=True)),
+        [(attribute, Any, msgspec.UNSET) for attribute in attributes.values()],
+        rename={attribute: field for field, attribute in attributes.items()},
     )
-    return msgspec.json.Decoder(struct)
+    return msgspec.json.Decoder(struct), tuple(attributes[field] for field in fields)
 
 
 def read_fields(text: str, *fields: str) -> tuple[Any, ...]:
     """The values of ``fields`` in a record; UNSET for one that is absent, and for all of what is no object."""
+    decoder, attributes = _reader(fields)
     try:
-        found = reader(*fields).decode(text)
+        found = decoder.decode(text)
     except msgspec.MsgspecError:
         return (msgspec.UNSET,) * len(fields)
-    return tuple(getattr(found, f"f{number}") for number in range(len(fields)))
+    return tuple(getattr(found, attribute) for attribute in attributes)
 
 
 def as_text(value: object) -> str | None:

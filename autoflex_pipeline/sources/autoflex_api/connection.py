@@ -52,13 +52,12 @@ class Connection:
     ) -> None:
         if dealer.api is None:
             raise ConfigurationError(f"dealer {dealer.id!r} has no [dealers.api] section; add one")
-        api_key = credentials.api_key.get_secret_value()
         secrets = Secrets(
-            [api_key, credentials.username.get_secret_value(), credentials.password.get_secret_value()],
+            value.get_secret_value() for value in (credentials.api_key, credentials.username, credentials.password)
         )
         self.dealer = dealer
         self.api = dealer.api
-        self._api_key = api_key
+        self._credentials = credentials
         self._http = HttpClient(
             max_concurrency=dealer.api.max_concurrency,
             max_requests_per_second=dealer.api.max_requests_per_second,
@@ -119,7 +118,8 @@ class Connection:
         )
 
     def _send(self, login: Login, path: str, query: str, what: str, tally: Tally) -> Answer:
-        headers = {names.TOKEN_HEADER.text: login.token, names.API_KEY_HEADER.text: self._api_key}
+        api_key = self._credentials.api_key.get_secret_value()
+        headers = {names.TOKEN_HEADER.text: login.token, names.API_KEY_HEADER.text: api_key}
         return self._http.get(f"{login.api_url}/{path}?{query}", headers, what, tally)
 
     def fetch_page(self, question: Question, number: int, tally: Tally) -> Page:

@@ -102,21 +102,21 @@ class Session:
 
     def _ask(self, tally: Tally) -> Answer:
         """One login request, 202 included; LoginRefusedError for refused credentials."""
-        refused: int | None = None
+        answer: Answer | None = None
+        problem = ""
         try:
             answer = self._http.get(self._url(), {}, "login", tally)
-        except RefusedRequestError as error:
-            if error.code not in LOGIN_REFUSED:
-                raise
-            refused = error.code
-        else:
-            refused = answer.code if answer.is_unauthorized else None
-        if refused is not None:
+            code = answer.code
+        except RefusedRequestError as error:  # not let through: it is the login that is refused, not a call
+            code, problem = error.code, str(error)
+        if code in LOGIN_REFUSED:
             raise LoginRefusedError(
-                f"the Autoflex login of dealer {self._dealer.id!r} was refused ({refused}); check the values of "
+                f"the Autoflex login of dealer {self._dealer.id!r} was refused ({code}); check the values of "
                 f"{self._api.api_key_env}, {self._api.username_env} and {self._api.password_env}"
                 + (" and organization_name" if self._api.organization_name else "")
             )
+        if answer is None:
+            raise SourceError(problem)
         return answer
 
     def _url(self) -> str:
