@@ -5,8 +5,20 @@
 ``session`` (the login), ``client`` (HTTP), ``pages``, ``by_value`` and ``effort`` (much with few requests).
 """
 
+from autoflex_pipeline.sources.autoflex_api.checks import NameCheck, doctor_checks
 from autoflex_pipeline.sources.autoflex_api.look import Look, digest_of, look
+from autoflex_pipeline.sources.autoflex_api.openapi import openapi_checks
 from autoflex_pipeline.sources.autoflex_api.pages import Record
 from autoflex_pipeline.sources.autoflex_api.reading import AutoflexApi, Reading
 
-__all__ = ["AutoflexApi", "Look", "Reading", "Record", "digest_of", "look"]
+__all__ = [
+    "AutoflexApi",
+    "Look",
+    "NameCheck",
+    "Reading",
+    "Record",
+    "digest_of",
+    "doctor_checks",
+    "look",
+    "openapi_checks",
+]

@@ -14,6 +14,7 @@ from typing import Literal
 from autoflex_pipeline.model import RAW_ENTITIES, FieldInfo, dms_names, fields
 
 Evidence = Literal["D", "O", "A"]
+EVIDENCE_BEST_FIRST: tuple[Evidence, ...] = ("D", "O", "A")
 Kind = Literal["endpoint", "parameter", "header", "login", "envelope", "error", "operator", "field", "list", "format"]
 
 
@@ -121,3 +122,14 @@ def field_names() -> tuple[tuple[str, FieldInfo, str], ...]:
     return tuple(
         (raw, field, name) for entity, raw in RAW_ENTITIES.items() for field in fields(entity) for name in field.dms
     )
+
+
+def endpoint_evidence(raw_entity: str) -> Evidence:
+    """The mark of an endpoint."""
+    return next(name.evidence for name in TABLE if name.kind == "endpoint" and name.text == raw_entity)
+
+
+def field_evidence(raw_entity: str, name: str) -> Evidence:
+    """The best mark with which the model declares one of the DMS's names; for order_type the table's."""
+    marks = {field.evidence for raw, field, dms in field_names() if raw == raw_entity and dms == name}
+    return next((mark for mark in EVIDENCE_BEST_FIRST if mark in marks), ORDER_TYPE.evidence)

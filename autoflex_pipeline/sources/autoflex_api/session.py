@@ -25,11 +25,16 @@ LOGIN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a login gave. ``usable_until`` is in UTC, with the safety margin already taken off."""
+    """What a login gave.
+
+    ``usable_until`` is in UTC, the safety margin already taken off; ``valid_until`` is what the DMS said, in UTC (None
+    when that was unreadable, or past on arrival).
+    """
 
     token: str = field(repr=False)
     api_url: str
     usable_until: datetime
+    valid_until: datetime | None
 
 
 class Session:
@@ -139,19 +144,11 @@ class Session:
         self._secrets.add(token)
         if not isinstance(api_url, str) or not _is_http(api_url):
             raise SourceError(f"login: the answer holds no usable {names.API_URL.text}; check login_url with doctor")
-        valid_until = plain(payload.get(names.VALID_UNTIL.text))
-        return Login(token, api_url.rstrip("/"), self._usable_until(valid_until))
-
-    def _usable_until(self, valid_until: object) -> datetime:
-        """60 s before ``valid_until``, at most 30 minutes from now; half way for a token that lives shorter.
-
-        An hour that exists twice is the one that is still to come. A time that is unreadable or past on arrival says
-        nothing (a clock is off): the token is used until it is refused, for at most 30 minutes.
-        """
         now = self._now()
-        ends = [end for end in self._readings_of(valid_until) if end > now]
-        end = min([*ends, now + LONGEST_TRUST])
-        return end - min(RENEW_BEFORE, (end - now) / 2)
+        # An hour that exists twice is the one that is still to come.
+        ends = [end for end in self._readings_of(plain(payload.get(names.VALID_UNTIL.text))) if end > now]
+        valid_until = min(ends, default=None)
+        return Login(token, api_url.rstrip("/"), _usable_until(valid_until, now), valid_until)
 
     def _readings_of(self, valid_until: object) -> list[datetime]:
         try:
@@ -162,6 +159,15 @@ class Session:
             return [moment]
         local = moment.replace(tzinfo=self._dealer.zone)
         return [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+
+
+def _usable_until(valid_until: datetime | None, now: datetime) -> datetime:
+    """60 s before ``valid_until``, at most 30 minutes from now; half way for a token that lives shorter.
+
+    A time that is unreadable or past on arrival says nothing (a clock is off): the token is used until it is refused.
+    """
+    end = min(valid_until or now + LONGEST_TRUST, now + LONGEST_TRUST)
+    return end - min(RENEW_BEFORE, (end - now) / 2)
 
 
 def _same_again(failure: SourceError | LoginRefusedError) -> SourceError | LoginRefusedError:
