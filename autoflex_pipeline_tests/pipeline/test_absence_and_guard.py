@@ -1,0 +1,99 @@
+"""What is gone from the DMS, slowly believed; mass changes, not believed at all until a person says so."""
+
+from __future__ import annotations
+
+from autoflex_pipeline_tests.world import JANSEN, World, load
+
+
+def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(world: World) -> None:
+    load(world, orders=3)
+    world.sync()
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.sync()
+    world.pass_time(minutes=30)
+    world.sync()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is False
+    world.pass_time(minutes=31)
+    world.sync()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is True
+    others = [world.held(number) for number in ("50001", "50003")]
+    assert [other["canceled"] for other in others if other] == [False, False]
+
+
+def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:
+    load(world, orders=3)
+    row = world.autoflex.row(JANSEN, "order", 50002)
+    world.sync()
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.sync()
+    world.pass_time(minutes=61)
+    world.sync()
+    world.autoflex.put(JANSEN, "order", {key: value for key, value in row.items() if key != "last_modified"})
+    world.sync()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is False
+    assert world.query("SELECT count(*) FROM finding WHERE rule = 'returned_to_dms'") == [(1,)]
+
+
+def test_an_order_that_moved_to_another_month_is_not_missing(world: World) -> None:
+    load(world, orders=2)
+    world.sync()
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20270110T083000", plan_date_to=None)
+    world.sync()
+    held = world.held("50001")
+    assert held is not None
+    assert held["appointment_date"] == "2027-01-10"
+    assert world.query("SELECT count(*) FROM absence") == [(0,)]
+
+
+def test_an_emptied_list_is_not_believed_and_a_person_can_let_it_through(world: World) -> None:
+    load(world, orders=6)
+    world.sync()
+    sent = world.imports()
+    for number in range(50001, 50007):
+        world.autoflex.change(JANSEN, "order", number, is_invoiced=1)
+    summary = world.sync()
+    assert not summary["ok"]
+    assert "--allow-mass-change" in summary["dealers"][JANSEN]["error"]
+    assert summary["dealers"][JANSEN]["delivery"]["pending"] == 6
+    assert world.imports() == sent
+    assert not world.look()[JANSEN].has_work
+    world.pass_time(minutes=6)
+    assert world.look()[JANSEN].has_work
+    summary = world.sync(allow_mass_change=True)
+    assert summary["ok"]
+    assert summary["dealers"][JANSEN]["delivery"]["updated"] == 6
+
+
+def test_many_redated_appointments_trip_the_guard(world: World) -> None:
+    load(world, orders=10)
+    world.sync()
+    for number in range(50001, 50006):
+        world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
+    assert not world.sync()["ok"]
+    held = world.held("50001")
+    assert held is not None
+    assert held["appointment_date"] == "2026-11-25"
+
+
+def test_four_redated_appointments_are_no_mass_change(world: World) -> None:
+    load(world, orders=5)
+    world.sync()
+    for number in range(50001, 50005):
+        world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
+    assert world.sync()["ok"]
+
+
+def test_an_incomplete_list_concludes_nothing(world: World) -> None:
+    load(world, orders=150)
+    world.sync()
+    world.autoflex.set_fault("status", endpoint="order", page=2, status=403)
+    summary = world.sync()
+    assert not summary["dealers"][JANSEN]["ok"]
+    assert "only in part" in summary["dealers"][JANSEN]["error"]
+    assert world.query("SELECT count(*) FROM absence") == [(0,)]

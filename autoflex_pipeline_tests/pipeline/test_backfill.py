@@ -1,0 +1,83 @@
+"""Months of a dealer: staged whole in one run; history goes to Claire only when it is asked for."""
+
+from __future__ import annotations
+
+from autoflex_pipeline_tests.world import JANSEN, World, line, order, relation, vehicle
+
+
+def history(world: World) -> None:
+    """Two billed orders in September, one in October, one open in November."""
+    planned = {50001: "20260903T083000", 50002: "20260930T083000", 50003: "20261001T083000", 50004: "20261126T083000"}
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [
+                order(
+                    number,
+                    plan_date_from=day,
+                    plan_date_to=None,
+                    order_date="20260801",
+                    is_invoiced=int(number < 50004),
+                )
+                for number, day in planned.items()
+            ],
+            "order_line": [line(number * 100, number) for number in planned],
+            "vehicle": [vehicle()],
+            "relation": [relation()],
+        },
+    )
+
+
+def staged(world: World) -> list[str]:
+    return [row[0] for row in world.query("SELECT dms_number FROM appointment ORDER BY 1")]
+
+
+def test_a_tick_brings_open_work_and_not_the_past(world: World) -> None:
+    history(world)
+    world.sync()
+    assert staged(world) == ["50004"]
+
+
+def test_a_backfill_stages_the_months_and_sends_no_history(world: World) -> None:
+    history(world)
+    summary = world.sync(JANSEN, months=("2026-09", "2026-09"))
+    assert summary["ok"]
+    assert staged(world) == ["50001", "50002"]
+    assert summary["dealers"][JANSEN]["extracted"]["order"] == 2
+    assert world.imports() == 0
+    assert world.query("SELECT count(*) FROM intervention") == [(2,)]
+
+
+def test_history_is_delivered_when_asked_for(world: World) -> None:
+    history(world)
+    summary = world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
+    assert summary["dealers"][JANSEN]["delivery"]["created"] == 3
+    held = world.held("50001")
+    assert held is not None
+    assert held["billed"] is True
+
+
+def test_a_second_backfill_changes_nothing(world: World) -> None:
+    history(world)
+    world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
+    sent = world.imports()
+    summary = world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
+    assert world.imports() == sent
+    assert summary["dealers"][JANSEN]["staged"]["appointment"] == {"accepted": 0, "unchanged": 3, "quarantined": 0}
+
+
+def test_open_work_in_the_months_is_delivered(world: World) -> None:
+    history(world)
+    summary = world.sync(months=("2026-11", "2026-11"))
+    assert summary["ok"]
+    assert summary["dealers"][JANSEN]["delivery"]["created"] == 1
+
+
+def test_an_order_that_claire_has_is_kept_in_step_by_a_backfill(world: World) -> None:
+    history(world)
+    world.sync(JANSEN, months=("2026-09", "2026-09"), deliver_history=True)
+    world.autoflex.change(JANSEN, "order", 50001, notes="nagekomen")
+    world.sync(JANSEN, months=("2026-09", "2026-09"))
+    held = world.held("50001")
+    assert held is not None
+    assert held["dms_notes"] == "nagekomen"

@@ -1,0 +1,88 @@
+"""What happens to one dealer changes nothing for another; what failed for a reason is not tried every minute."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load, variable
+
+
+def test_a_wrong_password_of_one_dealer_does_not_touch_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    summary = world.sync()
+    assert not summary["ok"]
+    assert not summary["dealers"][JANSEN]["ok"]
+    assert "verkeerd" not in str(summary)
+    assert summary["dealers"][DEVRIES]["ok"]
+    assert summary["dealers"][DEVRIES]["delivery"]["created"] == 3
+
+
+def test_a_wrong_password_is_not_tried_every_minute_but_at_once_when_corrected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = f"wachtwoord-{JANSEN}"
+    monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
+    load(world, JANSEN)
+    world.sync()
+    logins = world.autoflex.requests(JANSEN, "authenticate")
+    for _ in range(4):
+        world.pass_time(minutes=1)
+        assert not world.look()[JANSEN].has_work
+    assert world.autoflex.requests(JANSEN, "authenticate") == logins
+    world.pass_time(minutes=1)
+    assert world.look()[JANSEN].has_work
+    world.sync()
+    for minutes, expected in ((14, False), (1, True)):
+        world.pass_time(minutes=minutes)
+        assert world.look()[JANSEN].has_work is expected
+    world.sync()
+    monkeypatch.setenv(variable(JANSEN, "PASSWORD"), good)
+    assert world.look()[JANSEN].has_work
+    assert world.sync()["ok"]
+
+
+def test_a_missing_variable_of_one_dealer_fails_that_dealer_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(variable(JANSEN, "API_KEY"))
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    summary = world.sync()
+    assert variable(JANSEN, "API_KEY") in summary["dealers"][JANSEN]["error"]
+    assert summary["dealers"][DEVRIES]["delivery"]["created"] == 3
+
+
+def test_a_run_narrowed_to_one_dealer_leaves_the_other_alone(world: World) -> None:
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    summary = world.sync(DEVRIES)
+    assert list(summary["dealers"]) == [DEVRIES]
+    assert world.held("50001", JANSEN) is None
+    assert world.autoflex.requests(JANSEN) == 0
+
+
+def test_a_quiet_look_finds_nothing_to_do_and_a_changed_order_something(world: World) -> None:
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    world.sync()
+    seen = world.look()
+    assert [outlook.has_work for outlook in seen.values()] == [False, False]
+    assert "3 open orders" in seen[JANSEN].reason
+    world.autoflex.change(DEVRIES, "order", 50001, notes="anders")
+    seen = world.look()
+    assert (seen[JANSEN].has_work, seen[DEVRIES].has_work) == (False, True)
+
+
+def test_every_ten_minutes_there_is_something_to_read_again(world: World) -> None:
+    load(world, JANSEN)
+    world.sync()
+    world.pass_time(minutes=10)
+    assert world.look()[JANSEN].has_work
+
+
+def test_an_unreachable_dms_asks_for_a_run_that_says_so(world: World) -> None:
+    load(world, JANSEN)
+    world.sync()
+    world.autoflex.set_fault("error", dealer=JANSEN, code=500, message="stuk")
+    assert world.look()[JANSEN].has_work
+    assert not world.sync()["dealers"][JANSEN]["ok"]

@@ -1,0 +1,249 @@
+"""The whole road: orders of an Autoflex, staged in DuckDB, stand in Claire."""
+
+from __future__ import annotations
+
+from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, line, load, order, relation, vehicle
+
+
+def test_a_first_sync_brings_every_field_of_an_appointment_to_claire(world: World) -> None:
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [
+                order(50012, notes="Klant wacht\r\nop leenauto", is_internal=1, vehicle_id=7001, relation_id=3090)
+            ],
+            "order_line": [
+                line(900442, 50012, line_number=2, description="APK", price_incl_vat="49.50"),
+                line(900441, 50012, line_number=1, description="Grote beurt", price_incl_vat=389),
+            ],
+            "vehicle": [vehicle(7001, notes="kras links", driver_relation_id=3001, owner_relation_id=3090)],
+            "relation": [
+                relation(3001),
+                relation(3090, company_name="Lease BV", last_name=None, last_name_prefix=None),
+            ],
+        },
+    )
+    summary = world.sync()
+    assert summary["ok"]
+    part = summary["dealers"][JANSEN]
+    assert part["extracted"] == {"order": 1, "order_line": 2, "vehicle": 1, "relation": 2}
+    assert part["staged"]["appointment"] == {"accepted": 1, "unchanged": 0, "quarantined": 0}
+    assert part["delivery"]["created"] == 1
+    held = world.held("50012")
+    assert held is not None
+    assert {name: held[name] for name in (
+        "dms_nr", "wo_nr", "appointment_date", "creation_date", "scheduled_in", "scheduled_out", "billed", "dms_notes",
+        "car_in_shop", "internal", "dms_mileage", "canceled",
+    )} == {
+        "dms_nr": "50012", "wo_nr": "2026-50012", "appointment_date": "2026-11-25",
+        "creation_date": "2026-11-18T14:05:00+01:00", "scheduled_in": "2026-11-25T08:30:00+01:00",
+        "scheduled_out": "2026-11-25T17:00:00+01:00", "billed": False, "dms_notes": "Klant wacht\nop leenauto",
+        "car_in_shop": True, "internal": True, "dms_mileage": 123456, "canceled": False,
+    }  # fmt: skip
+    lines = [(each["dms_nr"], each["position"], each["title"], each["price"]) for each in held["interventions"]]
+    assert lines == [("900441", 1, "Grote beurt", "389.00"), ("900442", 2, "APK", "49.50")]
+    assert held["car"] == {
+        "dms_nr": "7001", "make": "Volkswagen", "model": "Golf", "registration_number": "GH-123-J",
+        "vin": "WVWZZZ1KZAW000001", "engine_number": "CAX123456", "notes": "kras links", "driver_id": "3001",
+    }  # fmt: skip
+    customers = {each["customer_kind"]: {k: v for k, v in each.items() if v is not None} for each in held["customers"]}
+    person = {"title": "Mevr.", "last_name": "van den Berg"}
+    address = {"street": "Dorpsstraat", "house_number": "12 bis", "postcode": "1234 AB", "place": "Utrecht"}
+    lease = {"title": "Mevr.", "company": "Lease BV", **address}
+    assert customers == {
+        "driver": {"customer_kind": "driver", "dms_nr": "3001", **person, **address},
+        "owner": {"customer_kind": "owner", "dms_nr": "3090", **lease},
+        "contractor": {"customer_kind": "contractor", "dms_nr": "3090", **lease},
+    }
+
+
+def test_a_second_sync_sends_nothing(world: World) -> None:
+    load(world)
+    world.sync()
+    sent = world.imports()
+    summary = world.sync()
+    assert summary["ok"]
+    assert world.imports() == sent
+    assert summary["dealers"][JANSEN]["delivery"]["unchanged"] == 3
+    assert summary["dealers"][JANSEN]["staged"]["appointment"] == {"accepted": 0, "unchanged": 3, "quarantined": 0}
+
+
+def test_only_what_changed_is_sent(world: World) -> None:
+    load(world)
+    world.sync()
+    sent = world.imports()
+    world.autoflex.change(JANSEN, "order", 50002, notes="Graag voor 10 uur")
+    summary = world.sync()
+    assert summary["dealers"][JANSEN]["delivery"]["updated"] == 1
+    assert world.imports() == sent + 1
+    held = world.held("50002")
+    assert held is not None
+    assert held["dms_notes"] == "Graag voor 10 uur"
+
+
+def test_interventions_follow_the_order_of_the_dms_when_lines_are_moved(world: World) -> None:
+    load(world, orders=1, lines=3)
+    world.sync()
+    world.autoflex.change(JANSEN, "order_line", 5000101, line_number=9)
+    world.sync()
+    held = world.held("50001")
+    assert held is not None
+    assert [each["dms_nr"] for each in held["interventions"]] == ["5000102", "5000103", "5000101"]
+
+
+def test_a_line_that_is_gone_from_its_order_is_gone_from_claire_and_staff_lines_stay(world: World) -> None:
+    load(world, orders=1, lines=2)
+    world.sync()
+    world.claire.add_staff_line("101", "50001", "Ruitenwissers", None)
+    world.autoflex.delete(JANSEN, "order_line", 5000101)
+    world.sync()
+    held = world.held("50001")
+    assert held is not None
+    assert [each["title"] for each in held["interventions"]] == ["Regel 5000102", "Ruitenwissers"]
+
+
+def test_a_changed_car_or_party_reaches_its_open_appointments(world: World) -> None:
+    load(world, orders=2)
+    world.sync()
+    world.autoflex.change(JANSEN, "vehicle", 7001, license_plate="12AB34")
+    world.autoflex.change(JANSEN, "relation", 3001, city="Houten")
+    summary = world.sync()
+    assert summary["dealers"][JANSEN]["delivery"]["updated"] == 2
+    held = world.held("50002")
+    assert held is not None
+    assert held["car"]["registration_number"] == "12-AB-34"
+    assert {each["place"] for each in held["customers"]} == {"Houten"}
+
+
+def test_an_order_that_is_billed_leaves_the_open_list_and_is_billed_in_claire(world: World) -> None:
+    load(world)
+    world.sync()
+    world.autoflex.change(JANSEN, "order", 50001, is_invoiced=1)
+    summary = world.sync()
+    held = world.held("50001")
+    assert held is not None
+    assert held["billed"] is True
+    assert summary["dealers"][JANSEN]["extracted"]["order"] == 3
+
+
+def test_orders_of_other_types_are_skipped_and_counted(world: World) -> None:
+    load(world, orders=1)
+    world.autoflex.put(JANSEN, "order", order(60001, order_type=2))
+    world.autoflex.put(JANSEN, "order", order(60002, order_type=None))
+    part = world.sync()["dealers"][JANSEN]
+    assert part["skipped"] == {"not_workshop": 1, "type_missing": 1}
+    assert part["extracted"]["order"] == 3
+    assert world.held("60001") is None
+
+
+def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(world: World) -> None:
+    load(world, orders=2)
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="morgen")
+    world.autoflex.change(JANSEN, "order_line", 5000201, price_incl_vat="gratis")
+    part = world.sync()["dealers"][JANSEN]
+    assert part["ok"]
+    assert part["staged"]["appointment"]["quarantined"] == 1
+    assert part["staged"]["intervention"]["quarantined"] == 1
+    assert world.held("50001") is None
+    held = world.held("50002")
+    assert held is not None
+    assert [each["dms_nr"] for each in held["interventions"]] == ["5000202"]
+    found = world.query(
+        "SELECT dms_number, rule, field, value, hint <> '' FROM quarantine WHERE state = 'open' ORDER BY 1"
+    )
+    assert found == [
+        ("50001", "appointment_date_unreadable", "appointment_date", "morgen", True),
+        ("5000201", "price_invalid", "price", "gratis", True),
+    ]
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261126T090000")
+    world.autoflex.change(JANSEN, "order_line", 5000201, price_incl_vat="10.00")
+    part = world.sync()["dealers"][JANSEN]
+    assert part["staged"]["appointment"]["quarantined"] == 0
+    assert world.held("50001") is not None
+    held = world.held("50002")
+    assert held is not None
+    assert len(held["interventions"]) == 2
+    assert world.query("SELECT DISTINCT state FROM quarantine") == [("healed",)]
+
+
+def test_the_last_good_version_stays_while_a_bad_one_waits(world: World) -> None:
+    load(world, orders=1)
+    world.sync()
+    world.autoflex.change(JANSEN, "order", 50001, order_number="", notes="nieuw")
+    part = world.sync()["dealers"][JANSEN]
+    assert part["staged"]["appointment"]["quarantined"] == 1
+    held = world.held("50001")
+    assert held is not None
+    assert (held["wo_nr"], held["dms_notes"]) == ("2026-50001", "Klant wacht")
+
+
+def test_equal_numbers_of_two_dealers_are_two_appointments(world: World) -> None:
+    load(world, JANSEN, orders=1)
+    load(world, DEVRIES, orders=1)
+    world.autoflex.change(DEVRIES, "order", 50001, notes="van De Vries")
+    world.sync()
+    jansen, devries = world.held("50001", JANSEN), world.held("50001", DEVRIES)
+    assert jansen is not None
+    assert devries is not None
+    assert (jansen["dms_notes"], devries["dms_notes"]) == ("Klant wacht", "van De Vries")
+
+
+def test_a_dry_run_sends_nothing_and_shows_the_difference_by_field(world: World) -> None:
+    load(world, orders=2)
+    world.sync()
+    sent = world.imports()
+    world.autoflex.change(JANSEN, "order", 50001, notes="anders")
+    summary = world.sync(dry_run=True)
+    assert world.imports() == sent
+    assert summary["dealers"][JANSEN]["delivery"]["updated"] == 1
+    assert world.changes[JANSEN][0]["fields_changed"] == [{"field": "dms_notes", "old": "Klant wacht", "new": "anders"}]
+    assert world.sync()["dealers"][JANSEN]["delivery"]["updated"] == 1
+
+
+def test_a_field_that_the_dms_stops_giving_keeps_its_value(world: World) -> None:
+    load(world, orders=1)
+    world.sync()
+    world.autoflex.set_fault("field_missing", endpoint="order", field="notes")
+    world.autoflex.change(JANSEN, "order", 50001, milometer=130000)
+    world.sync()
+    held = world.held("50001")
+    assert held is not None
+    assert (held["dms_notes"], held["dms_mileage"]) == ("Klant wacht", 130000)
+
+
+def test_work_that_has_started_is_left_alone_where_importing_is_not_kept(world: World) -> None:
+    world.configure(dealers={JANSEN: {"keep_importing": False}})
+    world.restart()
+    load(world, orders=1)
+    world.sync()
+    world.claire.set_status("101", "50001", "Control started")
+    world.autoflex.change(JANSEN, "order", 50001, notes="te laat")
+    summary = world.sync()
+    assert summary["dealers"][JANSEN]["delivery"]["held"] == 1
+    held = world.held("50001")
+    assert held is not None
+    assert held["dms_notes"] == "Klant wacht"
+
+
+def test_a_new_appointment_waits_for_its_car_but_not_for_ever(world: World) -> None:
+    load(world, orders=1)
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261210T083000", plan_date_to="20261210T170000")
+    world.autoflex.set_fault("status", endpoint="vehicle", status=403)
+    summary = world.sync()
+    assert summary["dealers"][JANSEN]["delivery"]["waiting"] == 1
+    assert not summary["ok"]
+    world.pass_time(hours=25)
+    summary = world.sync()
+    assert summary["dealers"][JANSEN]["delivery"]["created"] == 1
+
+
+def test_an_appointment_of_tomorrow_does_not_wait(world: World) -> None:
+    load(world, orders=1)
+    world.autoflex.set_fault("status", endpoint="vehicle", status=403)
+    assert world.sync()["dealers"][JANSEN]["delivery"]["created"] == 1
+
+
+def test_a_part_that_does_not_exist_is_not_waited_for(world: World) -> None:
+    load(world, orders=1)
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261210T083000", vehicle_id=404, plan_date_to=None)
+    assert world.sync()["dealers"][JANSEN]["delivery"]["created"] == 1
