@@ -198,7 +198,7 @@ def _is_other_type(value: object) -> bool:
 def _is_before(value: object, first: date) -> bool:
     """Whether a date of the DMS lies before ``first``; False for one that is unreadable."""
     digits = (as_text(value) or "").replace("-", "")[:8]
-    return len(digits) == 8 and digits.isdecimal() and digits < first.strftime("%Y%m%d")
+    return len(digits) == 8 and digits.isdecimal() and digits < first.isoformat().replace("-", "")
 
 
 def _distinct(ids: Collection[str]) -> list[str]:
