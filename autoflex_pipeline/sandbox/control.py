@@ -148,7 +148,9 @@ class ClaireControl(_Control):
 
     def appointment(self, location: str, dms_nr: str) -> Row | None:
         """One appointment by its DMS number; None when there is none."""
-        return next((each for each in self.appointments(location) if each["dms_nr"] == dms_nr), None)
+        response = self._http.get(f"/appointments/{location}/{dms_nr}")
+        found: Row | None = None if response.status_code == 404 else response.json()
+        return found
 
     def set_status(self, location: str, dms_nr: str, status: str) -> Row:
         """Move an appointment to a status."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -71,7 +71,7 @@ def api_routes(service: AutoflexService) -> APIRouter:
             return error(404, f"unknown endpoint {endpoint!r}", real=True)
 
         async def answer(dealer: SandboxDealer, request: Request) -> Response:
-            return _page(service, dealer, cast("Endpoint", endpoint), request)
+            return _page(service, dealer, endpoint, request)
 
         return await call(environment, endpoint, request, answer)
 

@@ -1,10 +1,10 @@
-"""The switchboard: faults, switches, calls counted, and the rows themselves. Outside the contract, for tests and demos."""
+"""The switchboard: faults, switches, calls counted, and the rows. Outside the contract, for tests and demos."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Body, HTTPException
+from fastapi import APIRouter, HTTPException
 
 from autoflex_pipeline.sandbox.autoflex.dealers import Switches
 from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
@@ -69,7 +69,7 @@ def _switch_routes(router: APIRouter, service: AutoflexService) -> None:
 
     @router.get("/requests")
     async def read_requests(calls: bool = False) -> dict[str, Any]:
-        """How often each endpoint was called per dealer, the most calls at once, and (`calls=true`) the newest calls."""
+        """How often each endpoint was called per dealer, the most calls at once, and (`calls=true`) the newest."""
         return service.journal.report(calls=calls)
 
     @router.delete("/requests")
@@ -96,7 +96,7 @@ def _row_routes(router: APIRouter, service: AutoflexService) -> None:
         for endpoint in KEYS if replace else ():
             service.store.clear(_known(service, dealer), endpoint)
         for endpoint, given in rows.items():
-            keyed = [(str(row.get(KEYS[endpoint])), row) for row in given]
+            keyed = [(_row_id(row.get(KEYS[endpoint]), index), row) for index, row in enumerate(given)]
             _stored(lambda keyed=keyed, endpoint=endpoint: service.store.load(_known(service, dealer), endpoint, keyed))
         return await read_counts(dealer)
 
@@ -106,13 +106,13 @@ def _row_routes(router: APIRouter, service: AutoflexService) -> None:
         return _found(service.store.row(_known(service, dealer), endpoint, row_id))
 
     @router.put("/state/{dealer}/{endpoint}/{row_id}")
-    async def put_row(dealer: str, endpoint: Endpoint, row_id: str, row: Row = Body()) -> Row:
-        """Create or replace one row: fields left out become null; the key may be given (even null), else it is row_id."""
+    async def put_row(dealer: str, endpoint: Endpoint, row_id: str, row: Row) -> Row:
+        """Create or replace one row: fields left out become null, the key (when not given) row_id."""
         stored: Row = _stored(lambda: service.store.put(_known(service, dealer), endpoint, row_id, row))
         return stored
 
     @router.patch("/state/{dealer}/{endpoint}/{row_id}")
-    async def change_row(dealer: str, endpoint: Endpoint, row_id: str, fields: Row = Body()) -> Row:
+    async def change_row(dealer: str, endpoint: Endpoint, row_id: str, fields: Row) -> Row:
         """Change some fields of a row."""
         return _found(_stored(lambda: service.store.change(_known(service, dealer), endpoint, row_id, fields)))
 
@@ -126,6 +126,10 @@ def _known(service: AutoflexService, dealer: str) -> str:
     if dealer not in service.dealers:
         raise HTTPException(404, f"unknown dealer {dealer!r}: known are {', '.join(service.dealers)}")
     return dealer
+
+
+def _row_id(key: Any, index: int) -> str:
+    return f"keyless-{index}" if key is None else str(key)
 
 
 def _stored(write: Any) -> Any:

@@ -15,17 +15,23 @@ class Switches(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    list_shape: Literal["envelope", "bare"] = Field("envelope", description="{data, nextpage}, or a bare array.")
+    list_shape: Literal["envelope", "bare"] = Field(
+        default="envelope", description="{data, nextpage}, or a bare array."
+    )
     range_filters: Literal["honoured", "ignored", "refused"] = Field(
-        "refused", description="What [gte] and [lte] do; only [eq] is documented."
+        default="refused", description="What [gte] and [lte] do; only [eq] is documented."
     )
     last_modified: Literal["present", "null", "absent", "unknown"] = Field(
-        "present", description="Filled, null, left out although asked for, or refused as an unknown field."
+        default="present", description="Filled, null, left out although asked for, or refused as an unknown field."
     )
-    error_status: Literal["200", "real"] = Field("200", description="HTTP status of {errorCode, errorMessage} answers.")
-    token_minutes: float = Field(30, gt=0, description="How long a token lives.")
-    token_calls: int | None = Field(None, ge=1, description="After how many calls a token is refused; null: never.")
-    latency_ms: float = Field(0, ge=0, description="Every answer is that late.")
+    error_status: Literal["200", "real"] = Field(
+        default="200", description="HTTP status of {errorCode, errorMessage} answers."
+    )
+    token_minutes: float = Field(default=30, gt=0, description="How long a token lives.")
+    token_calls: int | None = Field(
+        default=None, ge=1, description="After how many calls a token is refused; null: never."
+    )
+    latency_ms: float = Field(default=0, ge=0, description="Every answer is that late.")
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,15 @@ class AutoflexStore:
             )
             return [each[0] for each in found]
 
+    def highest_id(self, dealer_id: str, endpoint: Endpoint) -> int:
+        """The highest id that is a number; 0 when there is none."""
+        with self._lock:
+            found = self._connection.execute(
+                "SELECT coalesce(max(CAST(id AS INTEGER)), 0) FROM record WHERE dealer_id = ? AND endpoint = ?",
+                (dealer_id, endpoint),
+            )
+            return int(found.fetchone()[0])
+
     def _sequence(self, dealer_id: str, endpoint: Endpoint, condition: Condition | None) -> list[int]:
         key = (dealer_id, endpoint, condition)
         kept = self._lists.get(key)

@@ -109,7 +109,8 @@ class ClaireStore:
     def insert(self, document: Document, status: str, at: str) -> int:
         """Make an appointment; its number."""
         cursor = self._connection.execute(
-            "INSERT INTO appointment (location_id, dms_nr, status, updated_at, appointment_date, wo_nr, plate, document)"
+            "INSERT INTO appointment"
+            " (location_id, dms_nr, status, updated_at, appointment_date, wo_nr, plate, document)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (document["location_id"], document["dms_nr"], status, at, *_searchable(document), _text(document)),
         )
@@ -118,8 +119,8 @@ class ClaireStore:
     def update(self, nr: int, document: Document, status: str, at: str) -> None:
         """Write an appointment."""
         self._connection.execute(
-            "UPDATE appointment SET status = ?, updated_at = ?, appointment_date = ?, wo_nr = ?, plate = ?, document = ?"
-            " WHERE nr = ?",
+            "UPDATE appointment SET status = ?, updated_at = ?, appointment_date = ?, wo_nr = ?, plate = ?,"
+            " document = ? WHERE nr = ?",
             (status, at, *_searchable(document), _text(document), nr),
         )
 
