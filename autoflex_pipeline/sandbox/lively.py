@@ -128,7 +128,7 @@ def _new_order(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) 
 
 def _new_note(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:
     order = _one(stage, dealer_id, rng, _OPEN)
-    return order and _change(stage, dealer_id, order, notes=make_note(rng))
+    return None if order is None else _change(stage, dealer_id, order, notes=make_note(rng))
 
 
 def _move(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:
@@ -152,17 +152,17 @@ def _arrive(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> 
 
 def _bill(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:
     order = _one(stage, dealer_id, rng, _OPEN)
-    return order and _change(stage, dealer_id, order, is_invoiced=1, is_present=0)
+    return None if order is None else _change(stage, dealer_id, order, is_invoiced=1, is_present=0)
 
 
 def _unbill(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:
     order = _one(stage, dealer_id, rng, _BILLED)
-    return order and _change(stage, dealer_id, order, is_invoiced=0)
+    return None if order is None else _change(stage, dealer_id, order, is_invoiced=0)
 
 
 def _cancel(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:
     order = _one(stage, dealer_id, rng, _OPEN)
-    return order and _change(stage, dealer_id, order, is_canceled=1, is_present=0)
+    return None if order is None else _change(stage, dealer_id, order, is_canceled=1, is_present=0)
 
 
 def _reprice(stage: Stage, dealer_id: str, rng: random.Random, now: datetime) -> str | None:

@@ -32,11 +32,11 @@ CREATE TABLE IF NOT EXISTS record (
     UNIQUE (dealer_id, endpoint, id)
 );
 CREATE INDEX IF NOT EXISTS record_by_order
-    ON record (dealer_id, endpoint, CAST(json_extract(body, '$.order_id') AS TEXT));
+    ON record (dealer_id, CAST(json_extract(body, '$.order_id') AS TEXT)) WHERE endpoint = 'order_line';
 CREATE INDEX IF NOT EXISTS record_by_order_number
-    ON record (dealer_id, endpoint, CAST(json_extract(body, '$.order_number') AS TEXT));
+    ON record (dealer_id, CAST(json_extract(body, '$.order_number') AS TEXT)) WHERE endpoint = 'order';
 CREATE INDEX IF NOT EXISTS record_by_plate
-    ON record (dealer_id, endpoint, CAST(json_extract(body, '$.license_plate') AS TEXT));
+    ON record (dealer_id, CAST(json_extract(body, '$.license_plate') AS TEXT)) WHERE endpoint = 'vehicle';
 """
 
 _KEPT_LISTS = 64
@@ -79,7 +79,9 @@ class AutoflexStore:
             self._connection.execute("BEGIN")
             for row_id, row in rows:
                 body = _whole(endpoint, row_id, row)
-                modified = body.pop("last_modified", None) or self._next_stamp(dealer_id, endpoint, row_id, now)
+                modified = body.pop("last_modified", None)
+                if modified is None:
+                    modified = self._next_stamp(dealer_id, row_id, now) if endpoint == "order" else ""
                 self._connection.execute(
                     "INSERT INTO record (dealer_id, endpoint, id, modified, body) VALUES (?, ?, ?, ?, ?)"
                     " ON CONFLICT (dealer_id, endpoint, id)"
@@ -184,8 +186,9 @@ class AutoflexStore:
             return kept
         clause, values = _where(endpoint, condition)
         found = self._connection.execute(
-            f"SELECT seq FROM record WHERE dealer_id = ? AND endpoint = ?{clause} ORDER BY seq",
-            (dealer_id, endpoint, *values),
+            # The endpoint stands in the text (it is one of ENDPOINTS) so that the partial indexes fit.
+            f"SELECT seq FROM record WHERE dealer_id = ? AND endpoint = '{endpoint}'{clause} ORDER BY seq",
+            (dealer_id, *values),
         )
         sequence = [each[0] for each in found]
         self._lists[key] = sequence
@@ -200,20 +203,17 @@ class AutoflexStore:
         for key in [key for key in self._lists if key[0] == dealer_id]:
             del self._lists[key]
 
-    def _next_stamp(self, dealer_id: str, endpoint: Endpoint, row_id: str, now: datetime) -> str:
+    def _next_stamp(self, dealer_id: str, order_id: str, now: datetime) -> str:
         found = self._connection.execute(
-            "SELECT modified FROM record WHERE dealer_id = ? AND endpoint = ? AND id = ?",
-            (dealer_id, endpoint, row_id),
+            "SELECT modified FROM record WHERE dealer_id = ? AND endpoint = 'order' AND id = ?", (dealer_id, order_id)
         ).fetchone()
         return _later_stamp(found[0] if found else None, now)
 
     def _touch_orders(self, dealer_id: str, order_ids: set[str], now: datetime) -> None:
-        for order_id in order_ids:
-            stamp = self._next_stamp(dealer_id, "order", order_id, now)
-            self._connection.execute(
-                "UPDATE record SET modified = ? WHERE dealer_id = ? AND endpoint = 'order' AND id = ?",
-                (stamp, dealer_id, order_id),
-            )
+        self._connection.executemany(
+            "UPDATE record SET modified = ? WHERE dealer_id = ? AND endpoint = 'order' AND id = ?",
+            [(self._next_stamp(dealer_id, order_id, now), dealer_id, order_id) for order_id in sorted(order_ids)],
+        )
 
 
 def _whole(endpoint: Endpoint, row_id: str, row: Mapping[str, Any]) -> Row:
