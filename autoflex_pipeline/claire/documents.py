@@ -81,7 +81,7 @@ def _without_empty_wanted(entity: str, part: Document) -> Document:
 
 @cache
 def _projection_sql(part: Literal["", "md5"]) -> str:
-    """SQL that fills ``projected``; ``part`` wraps the text of each part (a hash is made of the hashes of the parts)."""
+    """SQL that fills ``projected``; ``part`` wraps the text of each part (a hash is made of the parts' hashes)."""
     moments = [info for info in sent_fields("appointment").values() if info.duckdb_type == "TIMESTAMPTZ"]
     joins = "\n".join(
         f"LEFT JOIN quarter_offset at_{info.name} "

@@ -1,1 +1,49 @@
-"""Ledger."""
+"""The ledger: every request that was made to deliver a document, append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Integer, String, Text, func, insert, select
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Table as SqlTable
+
+from autoflex_pipeline.state.store import UtcMoment, metadata
+
+ledger = SqlTable(
+    "ledger",
+    metadata,
+    SqlColumn("id", Integer, primary_key=True, comment="Running number."),
+    SqlColumn("dealer_id", String, nullable=False, comment="The dealer."),
+    SqlColumn("location_id", String, nullable=False, comment="Claire's location."),
+    SqlColumn("dms_number", String, nullable=False, comment="The appointment's number in the DMS."),
+    SqlColumn("intent_number", Integer, nullable=False, comment="The intent that it was a try of."),
+    SqlColumn("attempted_at", UtcMoment, nullable=False, comment="When it was sent."),
+    SqlColumn("result", String, nullable=False, comment="created, updated, unchanged, rejected, failed or pending."),
+    SqlColumn("http_status", Integer, comment="Claire's answer; empty when there was none."),
+    SqlColumn("message", Text, comment="What Claire said, or why it failed."),
+    SqlColumn("fields_changed", JSON, nullable=False, comment="List of {field, old, new} that the intent was about."),
+    SqlColumn("run_id", String, nullable=False, comment="The run that sent it."),
+    comment="One row per request that delivers a document; never changed.",
+    sqlite_autoincrement=True,
+)
+
+
+def append(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add attempts; each row has every column but the id."""
+    if rows:
+        connection.execute(insert(ledger), rows)
+
+
+def attempts_after(connection: Connection, ledger_id: int, *, at_once: int = 10_000) -> Iterator[list[dict[str, Any]]]:
+    """The attempts after ``ledger_id``, oldest first, in parts."""
+    query = select(ledger).where(ledger.c.id > ledger_id).order_by(ledger.c.id)
+    result = connection.execution_options(yield_per=at_once).execute(query)
+    for part in result.mappings().partitions(at_once):
+        yield [dict(row) for row in part]
+
+
+def newest_attempt(connection: Connection) -> int:
+    """The highest running number; 0 when nothing was ever sent."""
+    return connection.scalar(select(func.max(ledger.c.id))) or 0

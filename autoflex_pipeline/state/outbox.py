@@ -1,1 +1,268 @@
-"""Outbox."""
+"""Intents (what is to be sent), what Claire acknowledged, and why a document has not gone yet.
+
+An intent is durable before its first request and keeps its number, key and body for every retry. ``dealer_id``,
+``location_id`` and ``dms_number`` name an appointment throughout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Connection,
+    Date,
+    Index,
+    Integer,
+    String,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Table as SqlTable
+
+from autoflex_pipeline.state.store import UtcMoment, metadata
+
+DispositionState = Literal["pending", "waiting", "held", "rejected", "failed"]
+Rows = list[dict[str, Any]]
+NUMBERS_AT_ONCE = 500
+"""SQLite binds a limited number of values in one statement."""
+
+origin = SqlTable(
+    "outbox_origin",
+    metadata,
+    SqlColumn("origin", String, primary_key=True, comment="Random name of this store."),
+    comment="One row: makes this store's idempotency keys differ from those of a store that was lost.",
+)
+
+intent = SqlTable(
+    "intent",
+    metadata,
+    SqlColumn("id", Integer, primary_key=True, comment="Running number."),
+    SqlColumn("dealer_id", String, nullable=False, comment="The dealer."),
+    SqlColumn("location_id", String, nullable=False, comment="Claire's location."),
+    SqlColumn("dms_number", String, nullable=False, comment="The appointment's number in the DMS."),
+    SqlColumn("intent_number", Integer, nullable=False, comment="Counts the intents of the appointment, from 1."),
+    SqlColumn("idempotency_key", String, nullable=False, comment="Sent with every try of this intent, and no other."),
+    SqlColumn("body", Text, comment="The request's body, byte for byte; empty once it is answered."),
+    SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection it was made for."),
+    SqlColumn("will_hold", JSON, comment="What Claire may hold once it took it; empty once it is answered."),
+    SqlColumn("fields_changed", JSON, nullable=False, comment="List of {field, old, new}."),
+    SqlColumn("created_at", UtcMoment, nullable=False, comment="When it was made."),
+    SqlColumn("run_id", String, nullable=False, comment="The run that made it."),
+    SqlColumn("answered_at", UtcMoment, comment="When Claire's answer was written down; empty until then."),
+    SqlColumn("result", String, comment="created, updated, unchanged, rejected, or superseded by a later one."),
+    Index("intent_of_appointment", "dealer_id", "location_id", "dms_number", "intent_number", unique=True),
+    comment="One row per document that was to be sent.",
+)
+
+acknowledged = SqlTable(
+    "acknowledged",
+    metadata,
+    SqlColumn("dealer_id", String, primary_key=True, comment="The dealer."),
+    SqlColumn("location_id", String, primary_key=True, comment="Claire's location."),
+    SqlColumn("dms_number", String, primary_key=True, comment="The appointment's number in the DMS."),
+    SqlColumn("claire_id", String, nullable=False, comment="Claire's id of the appointment."),
+    SqlColumn("status", String, nullable=False, comment="Its status in Claire when it last answered."),
+    SqlColumn("held", JSON, nullable=False, comment="What Claire holds; several when an answer was never had."),
+    SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection that Claire then equals."),
+    SqlColumn("intent_number", Integer, nullable=False, comment="The last intent that Claire took."),
+    SqlColumn("is_canceled", Boolean, nullable=False, comment="Whether it is canceled there."),
+    SqlColumn("appointment_date", Date, comment="Its day there."),
+    SqlColumn("acknowledged_at", UtcMoment, nullable=False, comment="When Claire last took a document."),
+    SqlColumn("change_number", Integer, nullable=False, unique=True, comment="Rises with every change of a row."),
+    comment="One row per appointment that Claire has.",
+)
+
+disposition = SqlTable(
+    "disposition",
+    metadata,
+    SqlColumn("dealer_id", String, primary_key=True, comment="The dealer."),
+    SqlColumn("dms_number", String, primary_key=True, comment="The appointment's number in the DMS."),
+    SqlColumn("state", String, nullable=False, comment="pending, waiting, held, rejected or failed."),
+    SqlColumn("reason", String, comment="Such as work_started, lines, guard."),
+    SqlColumn("message", Text, comment="What a person should know."),
+    SqlColumn("document_hash", String, nullable=False, comment="Hash of the document that it is about."),
+    SqlColumn("since", UtcMoment, nullable=False, comment="When the document came into this state."),
+    SqlColumn("due_at", UtcMoment, comment="When to look again although nothing changes."),
+    comment="One row per appointment whose document has not gone.",
+)
+
+
+def store_origin(connection: Connection) -> str:
+    """The name of this store, made when it is first asked for."""
+    known = connection.scalar(select(origin.c.origin))
+    if known is None:
+        known = uuid.uuid4().hex
+        connection.execute(insert(origin).values(origin=known))
+    return str(known)
+
+
+def idempotency_key(origin_name: str, dealer_id: str, location_id: str, dms_number: str, intent_number: int) -> str:
+    """The key of one intent."""
+    parts = (origin_name, dealer_id, location_id, dms_number, str(intent_number))
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
+
+
+def open_numbers(connection: Connection, dealer_id: str, location_id: str) -> set[str]:
+    """The appointments of the dealer with an intent that has no answer."""
+    query = select(intent.c.dms_number).where(
+        intent.c.dealer_id == dealer_id, intent.c.location_id == location_id, intent.c.answered_at.is_(None)
+    )
+    return set(connection.scalars(query))
+
+
+def open_intents(
+    connection: Connection, dealer_id: str, location_id: str, dms_numbers: Collection[str]
+) -> dict[str, Rows]:
+    """By appointment its intents without an answer, oldest first."""
+    found: dict[str, Rows] = {}
+    for some in _chunks(dms_numbers):
+        query = (
+            select(intent)
+            .where(intent.c.dealer_id == dealer_id, intent.c.location_id == location_id)
+            .where(intent.c.dms_number.in_(some), intent.c.answered_at.is_(None))
+            .order_by(intent.c.intent_number)
+        )
+        for row in _rows(connection, query):
+            found.setdefault(row["dms_number"], []).append(row)
+    return found
+
+
+def last_intent_numbers(
+    connection: Connection, dealer_id: str, location_id: str, dms_numbers: Collection[str]
+) -> dict[str, int]:
+    """By appointment the number of its newest intent."""
+    found: dict[str, int] = {}
+    for some in _chunks(dms_numbers):
+        query = (
+            select(intent.c.dms_number, func.max(intent.c.intent_number))
+            .where(intent.c.dealer_id == dealer_id, intent.c.location_id == location_id, intent.c.dms_number.in_(some))
+            .group_by(intent.c.dms_number)
+        )
+        found |= {str(number): int(newest) for number, newest in connection.execute(query)}
+    return found
+
+
+def add_intents(connection: Connection, rows: Rows) -> None:
+    """Write new intents; each row has every column up to ``run_id`` but the id."""
+    if rows:
+        connection.execute(insert(intent), rows)
+
+
+def close_intents(
+    connection: Connection, dealer_id: str, location_id: str, answers: Sequence[tuple[str, int, str]], now: datetime
+) -> None:
+    """Note answers (dms_number, intent_number, result); one that Claire took closes the older ones as superseded."""
+    for dms_number, number, result in answers:
+        of_appointment = (
+            (intent.c.dealer_id == dealer_id)
+            & (intent.c.location_id == location_id)
+            & (intent.c.dms_number == dms_number)
+        )
+        closed = {"answered_at": now, "body": None, "will_hold": None}
+        connection.execute(
+            update(intent).where(of_appointment, intent.c.intent_number == number).values(**closed, result=result)
+        )
+        if result != "rejected" and number > 1:
+            older = update(intent).where(
+                of_appointment, intent.c.intent_number < number, intent.c.answered_at.is_(None)
+            )
+            connection.execute(older.values(**closed, result="superseded"))
+
+
+def acknowledged_rows(
+    connection: Connection, dealer_id: str, location_id: str, dms_numbers: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """What Claire acknowledged, by appointment."""
+    found: dict[str, dict[str, Any]] = {}
+    for some in _chunks(dms_numbers):
+        query = select(acknowledged).where(
+            acknowledged.c.dealer_id == dealer_id,
+            acknowledged.c.location_id == location_id,
+            acknowledged.c.dms_number.in_(some),
+        )
+        found |= {row["dms_number"]: row for row in _rows(connection, query)}
+    return found
+
+
+def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: Rows) -> None:
+    """Write what Claire acknowledged; rows have every column but dealer, location and change number."""
+    if not rows:
+        return
+    connection.execute(
+        delete(acknowledged).where(
+            acknowledged.c.dealer_id == dealer_id,
+            acknowledged.c.location_id == location_id,
+            acknowledged.c.dms_number.in_([row["dms_number"] for row in rows]),
+        )
+    )
+    newest = connection.scalar(select(func.max(acknowledged.c.change_number))) or 0
+    numbered = [
+        row | {"dealer_id": dealer_id, "location_id": location_id, "change_number": newest + place}
+        for place, row in enumerate(rows, start=1)
+    ]
+    connection.execute(insert(acknowledged), numbered)
+
+
+def acknowledged_after(connection: Connection, change_number: int, *, at_once: int = 10_000) -> Iterator[Rows]:
+    """The rows changed after ``change_number`` without what Claire holds, oldest change first."""
+    columns = [column for column in acknowledged.columns if column.name not in ("held", "status", "claire_id")]
+    query = select(*columns).where(acknowledged.c.change_number > change_number)
+    result = connection.execution_options(yield_per=at_once).execute(query.order_by(acknowledged.c.change_number))
+    for part in result.mappings().partitions(at_once):
+        yield [dict(row) for row in part]
+
+
+def newest_change(connection: Connection) -> int:
+    """The highest change number; 0 when Claire has acknowledged nothing."""
+    return connection.scalar(select(func.max(acknowledged.c.change_number))) or 0
+
+
+def dispositions(connection: Connection, dealer_id: str) -> dict[str, dict[str, Any]]:
+    """By appointment why its document has not gone."""
+    return {
+        row["dms_number"]: row
+        for row in _rows(connection, select(disposition).where(disposition.c.dealer_id == dealer_id))
+    }
+
+
+def set_dispositions(connection: Connection, dealer_id: str, rows: Rows) -> None:
+    """Replace the dispositions of the appointments in ``rows``."""
+    if rows:
+        clear_dispositions(connection, dealer_id, [row["dms_number"] for row in rows])
+        connection.execute(insert(disposition), [row | {"dealer_id": dealer_id} for row in rows])
+
+
+def clear_dispositions(connection: Connection, dealer_id: str, dms_numbers: Collection[str]) -> None:
+    """Nothing stands in the way of these documents (any more)."""
+    for some in _chunks(dms_numbers):
+        connection.execute(
+            delete(disposition).where(disposition.c.dealer_id == dealer_id, disposition.c.dms_number.in_(some))
+        )
+
+
+def as_json(value: object) -> str:
+    """Compact JSON, the same for the same value."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _rows(connection: Connection, query: Any) -> Rows:
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
+
+
+def _chunks(values: Collection[str]) -> Iterator[list[str]]:
+    iterator = iter(values)
+    while some := list(islice(iterator, NUMBERS_AT_ONCE)):
+        yield some

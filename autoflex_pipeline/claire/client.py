@@ -1,0 +1,393 @@
+"""Everything that is known about Claire's API: paths, headers, answers, statuses. D documented, A assumed.
+
+``contracts/claire-api.md`` is the page; a team that knows better corrects it here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import BoundedSemaphore, Lock
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import tenacity
+from pydantic import SecretStr
+from pyrate_limiter import Limiter, Rate
+
+from autoflex_pipeline.claire.gate import Gate
+from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, secret
+
+IMPORT_PATH = "/v1/appointments/import"  # D; POST is A
+LIST_PATH = "/v1/appointments/list"  # D; the query parameters are A
+DETAILS_PATH = "/v1/appointments/{id}"  # A
+LOCATION = "location_id"  # A; the field of the import that chooses the location
+NOT_STARTED = frozenset({"New entry", "Car in shop", "Cancelled"})  # D
+RESULTS = frozenset({"created", "updated", "unchanged"})  # A
+RETRIED_STATUSES = frozenset({408, 425, 429})
+REFUSED_STATUSES = frozenset({400, 409, 413, 422})
+FAULTS_OF_ONE_DEALER = frozenset({403})
+"""The location is outside the key's scope: that says nothing about the other locations of the key."""
+
+MAX_ANSWER_BYTES = 4_000_000
+MAX_MESSAGE_CHARACTERS = 2_000
+LONGEST_RETRY_AFTER_SECONDS = 60.0
+LONGEST_TRY_SECONDS = 30.0
+TRIES_IN_A_DEADLINE = 4
+"""A try that hangs is given up early enough for others within the deadline."""
+
+Result = Literal["created", "updated", "unchanged", "rejected", "failed", "pending"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request and what came of it."""
+
+    attempted_at: datetime
+    result: Result
+    http_status: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an import: the last attempt's result; ``claire_id`` and ``status`` when Claire took it."""
+
+    result: Result
+    attempts: tuple[Attempt, ...] = ()
+    claire_id: str | None = None
+    status: str | None = None
+
+    @property
+    def message(self) -> str | None:
+        """What Claire said last, or why it failed."""
+        return self.attempts[-1].message if self.attempts else None
+
+
+class _CallError(Exception):
+    """A call did not give what the contract promises."""
+
+    def __init__(self, message: str, http_status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class _TransientError(_CallError):
+    """Trying again may help."""
+
+
+class _RefusedError(_CallError):
+    """Claire does not want this document (or does not know this appointment)."""
+
+
+class _FaultError(_CallError):
+    """The configuration is wrong: no request of this connection (or dealer) can succeed."""
+
+
+class ClaireUnreachableError(Exception):
+    """A question to Claire had no answer; the text is fit to be shown."""
+
+
+class ClaireConnection:
+    """One API key at one Claire: one client that is kept alive, used by many threads."""
+
+    def __init__(self, settings: ClaireSettings, key: SecretStr) -> None:
+        self._settings = settings
+        self._key = key
+        self._client = httpx.Client(
+            base_url=settings.base_url,
+            headers={"Authorization": key.get_secret_value(), "Accept-Encoding": "identity"},
+            limits=httpx.Limits(
+                max_connections=settings.max_concurrency, max_keepalive_connections=settings.max_concurrency
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._slots = BoundedSemaphore(settings.max_concurrency)
+        self._limiter = _limiter(settings.max_requests_per_second)
+        unit = min(1.0, settings.deadline_seconds / 20)
+        self.gate = Gate(first_pause=unit, longest_pause=30 * unit)
+        self._wait = tenacity.wait_random_exponential(multiplier=unit / 2, max=30 * unit)
+        self._try_seconds = min(LONGEST_TRY_SECONDS, settings.deadline_seconds / TRIES_IN_A_DEADLINE)
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"ClaireConnection({self._settings.base_url!r})"
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self._client.close()
+        if self._limiter is not None:
+            self._limiter.close()
+
+    def import_appointment(self, body: str, idempotency_key: str, dealer_stop: DealerStop) -> Outcome:
+        """Create or update one appointment (D path, A body), tried again within the deadline. Never raises for HTTP."""
+        attempts: list[Attempt] = []
+        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
+        request = _Call("POST", IMPORT_PATH, headers=headers, content=body.encode())
+        try:
+            answer = self._tried(request, _read_import, attempts, dealer_stop)
+        except _RefusedError:
+            return Outcome("rejected", tuple(attempts))
+        except _FaultError:
+            return Outcome("pending", tuple(attempts))
+        except _TransientError:
+            return Outcome("failed" if attempts else "pending", tuple(attempts))
+        return Outcome(answer["result"], tuple(attempts), claire_id=str(answer["id"]), status=answer["status"])
+
+    def status_by_id(self, claire_id: str, dealer_stop: DealerStop) -> str | None:
+        """The status of an appointment now, None when Claire has none; ClaireUnreachableError without answer."""
+        path = DETAILS_PATH.replace("{id}", quote(claire_id, safe=""))
+        return self._asked(_Call("GET", path, none_on_404=True), _read_status, dealer_stop)
+
+    def status_by_number(self, location_id: str, dms_number: str, dealer_stop: DealerStop) -> str | None:
+        """The same for an appointment whose id in Claire is not known."""
+        params = {LOCATION: location_id, "dms_nr": dms_number}
+        return self._asked(_Call("GET", LIST_PATH, params=params), _read_first_status, dealer_stop)
+
+    def _asked(self, call: _Call, read: Callable[[Any], str | None], dealer_stop: DealerStop) -> str | None:
+        try:
+            return self._tried(call, read, [], dealer_stop)
+        except _CallError as error:
+            raise ClaireUnreachableError(error.message) from None
+
+    def _tried(self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], dealer_stop: DealerStop) -> T:
+        """Try until there is an answer, or the deadline has come."""
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TransientError),
+            wait=self._seconds_to_wait,
+            stop=tenacity.stop_before_delay(self._settings.deadline_seconds),
+            sleep=self.gate.sleep,
+            reraise=True,
+        )
+        answer: T = retrying(self._once, call, read, attempts, deadline, dealer_stop)
+        return answer
+
+    def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, _CallError) else None
+        return self._wait(state) if asked is None else asked
+
+    def _once(
+        self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], deadline: float, dealer_stop: DealerStop
+    ) -> T:
+        with self._slots:
+            if dealer_stop.reason is not None:
+                raise _FaultError(dealer_stop.reason)
+            if not self.gate.wait(deadline):
+                if self.gate.stopped_because is not None:
+                    raise _FaultError(self.gate.stopped_because)
+                raise _TransientError("Claire could not be reached; no more was tried before the deadline")
+            if self._limiter is not None:
+                self._limiter.try_acquire("request")
+            started_at = datetime.now(UTC)
+            try:
+                value, status = self._sent(call, read, deadline)
+            except _CallError as error:
+                result: Result = _RESULT_OF[type(error)]
+                attempts.append(Attempt(started_at, result, error.http_status, error.message))
+                self._note(error, dealer_stop)
+                raise
+            except BaseException:
+                self.gate.failed()
+                raise
+            self.gate.succeeded()
+        result = value["result"] if isinstance(value, dict) else "unchanged"
+        attempts.append(Attempt(started_at, result, status, None))
+        return value
+
+    def _note(self, error: _CallError, dealer_stop: DealerStop) -> None:
+        """Tell the gate what the failed call says about the connection."""
+        if isinstance(error, _TransientError) and error.http_status not in (425, 429):
+            self.gate.failed()
+        else:
+            self.gate.succeeded()
+        if error.retry_after:
+            self.gate.pause(error.retry_after)
+        if isinstance(error, _FaultError):
+            if error.http_status in FAULTS_OF_ONE_DEALER:
+                dealer_stop.reason = error.message
+            else:
+                self.gate.stop(error.message)
+
+    def _sent(self, call: _Call, read: Callable[[Any], T], deadline: float) -> tuple[T, int]:
+        """One request. The messages are made here, of nothing that could hold the key."""
+        seconds = max(0.01, min(self._try_seconds, deadline - time.monotonic()))
+        give_up_at = time.monotonic() + 2 * seconds
+        request = self._client.build_request(
+            call.method, call.path, params=call.params, headers=call.headers, content=call.content, timeout=seconds
+        )
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                body = _read_body(response, give_up_at)
+            finally:
+                response.close()
+        except httpx.TimeoutException:
+            raise _TransientError(f"Claire gave no answer within {seconds:g} s") from None
+        except httpx.HTTPError as error:
+            raise _TransientError(f"Claire could not be reached ({type(error).__name__})") from None
+        return self._judged(call, response, body, read), response.status_code
+
+    def _judged(self, call: _Call, response: httpx.Response, body: bytes, read: Callable[[Any], T]) -> T:
+        code = response.status_code
+        if 200 <= code < 300:
+            try:
+                return read(json.loads(body))
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+                raise _TransientError(f"Claire's answer {code} is not what the contract says", code) from None
+        if code == 404 and call.none_on_404:
+            return read({})
+        message = self._problem(code, body)
+        if code in RETRIED_STATUSES or code >= 500:
+            raise _TransientError(message, code, _retry_after(response.headers.get("Retry-After")))
+        if code in REFUSED_STATUSES:
+            raise _RefusedError(message, code)
+        raise _FaultError(message, code)
+
+    def _problem(self, code: int, body: bytes) -> str:
+        """Claire's message from its problem+json, with the fields that it names; never the key."""
+        said = ""
+        try:
+            problem = json.loads(body)
+            texts = [str(problem.get("detail") or problem.get("title") or "")]
+            texts += [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors") or ()]
+            said = "; ".join(text for text in texts if text)
+        except (ValueError, AttributeError, TypeError):
+            said = ""
+        key = self._key.get_secret_value()
+        return (f"Claire answered {code}" + (f": {said}" if said else "")).replace(key, "***")[:MAX_MESSAGE_CHARACTERS]
+
+
+@dataclass(slots=True)
+class DealerStop:
+    """Why no more requests of one dealer go out; shared by the threads that deliver for it."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    path: str
+    params: dict[str, str] | None = None
+    headers: dict[str, str] | None = None
+    content: bytes | None = None
+    none_on_404: bool = False
+
+
+_RESULT_OF: dict[type[_CallError], Result] = {
+    _TransientError: "failed",
+    _RefusedError: "rejected",
+    _FaultError: "pending",
+}
+
+
+class ClaireConnections:
+    """The connections of a run, one for each API key; opened when they are first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._open: dict[str, ClaireConnection] = {}
+
+    def __enter__(self) -> ClaireConnections:
+        """Use as a context: all connections are closed at its end."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close all connections."""
+        self.close()
+
+    def get(self, dealer: DealerSettings) -> ClaireConnection:
+        """The connection of ``dealer``; CredentialsMissingError when its variable is not set."""
+        variable = self._settings.claire_key_variable(dealer)
+        with self._lock:
+            if variable not in self._open:
+                key = secret(variable, needed_for=f"delivery to Claire for dealer {dealer.id!r}")
+                self._open[variable] = ClaireConnection(self._settings.claire, key)
+            return self._open[variable]
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for connection in self._open.values():
+                connection.close()
+            self._open.clear()
+
+
+def work_started(status: str | None) -> bool:
+    """Whether work has started on an appointment of this status (D); one that Claire does not have has not."""
+    return status is not None and status not in NOT_STARTED
+
+
+def _read_import(answer: Any) -> dict[str, Any]:
+    """A: ``{"id", "result", "status"}``."""
+    if answer["result"] not in RESULTS or not isinstance(answer["status"], str) or not answer["id"]:
+        raise ValueError("not the contract's answer")
+    if not isinstance(answer["id"], str | int):
+        raise ValueError("not the contract's answer")
+    result: dict[str, Any] = answer
+    return result
+
+
+def _read_status(answer: Any) -> str | None:
+    """A: details are one object with its ``status``; an empty one stands for an unknown id."""
+    if not answer:
+        return None
+    if not isinstance(answer["status"], str):
+        raise ValueError("not the contract's answer")
+    return str(answer["status"])
+
+
+def _read_first_status(answer: Any) -> str | None:
+    """D: ``{"data": [{"status", …}], "next_page"}``."""
+    return _read_status(answer["data"][0]) if answer["data"] else None
+
+
+def _read_body(response: httpx.Response, give_up_at: float) -> bytes:
+    """The body, limited in size and (for one that drips) in time."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise _TransientError(f"Claire's answer is larger than {MAX_ANSWER_BYTES} bytes", response.status_code)
+        if time.monotonic() > give_up_at:
+            raise _TransientError("Claire's answer took too long", response.status_code)
+    return bytes(body)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from a number or a date, up to the cap; None when there is nothing usable."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    if not math.isfinite(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _limiter(per_second: float) -> Limiter | None:
+    """At most ``per_second`` requests a second; None for no limit."""
+    if not per_second:
+        return None
+    count = max(1, math.floor(per_second))
+    return Limiter(Rate(count, max(1, round(1000 * count / per_second))))

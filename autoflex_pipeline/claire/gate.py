@@ -1,0 +1,100 @@
+"""Whether a request may go to Claire now: the breaker, a pause that Claire asked for, and a stop for good."""
+
+from __future__ import annotations
+
+import time
+from threading import Condition
+
+FAILURES_TO_OPEN = 10
+
+
+class Gate:
+    """Shared by all threads that use one Claire connection.
+
+    After ``FAILURES_TO_OPEN`` transport failures in a row, whichever appointments they were for, it opens the circuit:
+    nobody passes until a pause is over, then one request goes as a probe. It closes the circuit again, or the pause
+    doubles up to ``longest_pause`` seconds.
+    """
+
+    def __init__(self, *, first_pause: float, longest_pause: float) -> None:
+        self._first_pause = first_pause
+        self._longest_pause = longest_pause
+        self._changed = Condition()
+        self._failures = 0
+        self._pause = first_pause
+        self._open_until: float | None = None
+        self._is_probing = False
+        self._not_before = 0.0
+        self._stopped_because: str | None = None
+
+    @property
+    def stopped_because(self) -> str | None:
+        """The configuration fault that stopped the connection, if any."""
+        return self._stopped_because
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: Claire was not reached lately."""
+        return self._open_until is not None
+
+    def wait(self, deadline: float) -> bool:
+        """Wait for leave to send, at most until ``deadline`` (monotonic seconds); False without it.
+
+        Whoever got leave must call ``succeeded`` or ``failed``.
+        """
+        with self._changed:
+            while self._stopped_because is None:
+                now = time.monotonic()
+                if now >= self._not_before and self._admits(now):
+                    return True
+                wake_at = max(self._not_before, self._open_until or 0.0)
+                if wake_at <= now:  # someone else probes
+                    wake_at = deadline
+                if now >= deadline:
+                    return False
+                self._changed.wait(max(0.001, min(wake_at, deadline) - now))
+            return False
+
+    def succeeded(self) -> None:
+        """Claire was reached: whatever it said, the transport works."""
+        with self._changed:
+            self._failures = 0
+            self._pause = self._first_pause
+            self._open_until = None
+            self._is_probing = False
+            self._changed.notify_all()
+
+    def failed(self) -> None:
+        """Claire was not reached, or gave an answer that is none."""
+        with self._changed:
+            self._failures += 1
+            if self._is_probing or (self._open_until is None and self._failures >= FAILURES_TO_OPEN):
+                if self._is_probing:
+                    self._pause = min(self._pause * 2, self._longest_pause)
+                self._open_until = time.monotonic() + self._pause
+                self._is_probing = False
+                self._changed.notify_all()
+
+    def pause(self, seconds: float) -> None:
+        """Claire asked to be left alone for a while."""
+        with self._changed:
+            self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    def stop(self, reason: str) -> None:
+        """Nobody passes any more."""
+        with self._changed:
+            self._stopped_because = self._stopped_because or reason
+            self._changed.notify_all()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before the next try; ends early when the connection stops."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped_because is not None, timeout=seconds)
+
+    def _admits(self, now: float) -> bool:
+        if self._open_until is None:
+            return True
+        if now < self._open_until or self._is_probing:
+            return False
+        self._is_probing = True
+        return True

@@ -1,0 +1,49 @@
+"""How a delivery is asked for, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+ErrorKind = Literal["guard", "configuration", "busy", "transport"]
+STATES = ("created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed")
+
+
+@dataclass(frozen=True)
+class DeliveryOptions:
+    """What to deliver, and how.
+
+    ``window``: only appointments of these days, both inclusive (a run over months); ``deliver_history``: billed ones
+    of the window too. ``numbers``: only these appointments. ``force``: although rejected, waiting, held or equal.
+    ``open_list_emptied``: the DMS's open list came back empty in this run.
+    """
+
+    dry_run: bool = False
+    allow_mass_change: bool = False
+    deliver_history: bool = False
+    window: tuple[date, date] | None = None
+    numbers: frozenset[str] | None = None
+    force: bool = False
+    open_list_emptied: bool = False
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether the whole dealer is delivered, not a window or a few."""
+        return self.window is None and self.numbers is None
+
+
+@dataclass
+class DealerDelivery:
+    """What came of delivering for one dealer.
+
+    ``changes``: {dms_number, fields_changed, result} of what was sent (in a dry run, would be). ``next_due_at``: when
+    there is something to do although nothing changes. ``retries``: requests beyond the first of a document.
+    """
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    error: str | None = None
+    error_kind: ErrorKind | None = None
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    next_due_at: datetime | None = None
+    retries: int = 0
