@@ -1,0 +1,107 @@
+"""Local time of the dealers as tables in DuckDB: every day from 1970 to 2100 with its offset and its clock change.
+
+Asking ICU for each row is slow, and it resolves the nights of the clock change without saying so. Here a time that
+does not exist moves forward by the gap and one that exists twice is the first: both are the offset *before* the change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from autoflex_pipeline.staging.context import DEFAULT_WAITING_HOURS, DEFAULT_ZONE, StagingContext
+
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+STEP = timedelta(days=7)
+"""No zone changes its offset twice in a week."""
+
+
+class Period(NamedTuple):
+    """Days with one offset; on ``first_day`` the times in ``changes_from`` to ``changes_until`` are to be resolved.
+
+    ``before`` holds until ``changes_until`` (a local time), ``after`` from then on.
+    """
+
+    first_day: date
+    last_day: date
+    changes_from: datetime | None
+    changes_until: datetime | None
+    before: timedelta
+    after: timedelta
+
+
+@lru_cache(maxsize=64)
+def periods(timezone: str) -> tuple[Period, ...]:
+    """The days from 1970 to 2100 in ``timezone``: single days with a clock change, and the spans between them."""
+    zone = ZoneInfo(timezone)
+    found: list[Period] = []
+    day, offset, moment = FIRST.date(), _offset(zone, FIRST), FIRST
+    while moment < LAST:
+        following = moment + STEP
+        new = _offset(zone, following)
+        if new != offset:
+            change = _first_moment(zone, moment, following, new).replace(tzinfo=None)
+            changes_from, changes_until = sorted((change + offset, change + new))
+            change_day = changes_from.date()
+            found.append(Period(day, change_day - timedelta(days=1), None, None, offset, offset))
+            found.append(Period(change_day, change_day, changes_from, changes_until, offset, new))
+            day, offset = change_day + timedelta(days=1), new
+        moment = following
+    found.append(Period(day, LAST.date(), None, None, offset, offset))
+    return tuple(found)
+
+
+def install_dealers(connection: duckdb.DuckDBPyConnection, context: StagingContext) -> None:
+    """Make ``dealer_clock`` (dealer_id, timezone, today, waits_since) for every dealer that has raw or is configured."""
+    rows = connection.execute("SELECT DISTINCT dealer_id FROM batch UNION SELECT DISTINCT dealer_id FROM extract")
+    dealers = sorted({*context.zones, *(row[0] for row in rows.fetchall())})
+    zones = [context.zones.get(dealer, DEFAULT_ZONE) for dealer in dealers]
+    waits = [context.waiting_hours.get(dealer, DEFAULT_WAITING_HOURS) for dealer in dealers]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE dealer_clock AS SELECT unnest($dealers::VARCHAR[]) AS dealer_id, "
+        "unnest($zones::VARCHAR[]) AS timezone, unnest($today::DATE[]) AS today, "
+        "unnest($since::TIMESTAMPTZ[]) AS waits_since",
+        {
+            "dealers": dealers,
+            "zones": zones,
+            "today": [context.now.astimezone(ZoneInfo(zone)).date() for zone in zones],
+            "since": [context.now - timedelta(hours=hours) for hours in waits],
+        },
+    )
+
+
+def install_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``zone_day`` (timezone, day, changes_from, changes_until, before_us, after_us) for the dealers' zones."""
+    zones = [row[0] for row in connection.execute("SELECT DISTINCT timezone FROM dealer_clock").fetchall()]
+    rows = [(zone, *period) for zone in sorted(zones) for period in periods(zone)]
+    names = ("timezone", "first_day", "last_day", "changes_from", "changes_until", "before_us", "after_us")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    columns["before_us"] = [offset // timedelta(microseconds=1) for offset in columns["before_us"]]
+    columns["after_us"] = [offset // timedelta(microseconds=1) for offset in columns["after_us"]]
+    types = ("VARCHAR", "DATE", "DATE", "TIMESTAMP", "TIMESTAMP", "BIGINT", "BIGINT")
+    select = ", ".join(f"unnest(${name}::{type}[]) AS {name}" for name, type in zip(names, types, strict=True))
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE zone_day AS "
+        "SELECT timezone, unnest(generate_series(first_day, last_day, INTERVAL 1 DAY))::DATE AS day, "
+        f"changes_from, changes_until, before_us, after_us FROM (SELECT {select}) AS period",
+        columns,
+    )
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _first_moment(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta) -> datetime:
+    """The second in which ``zone`` takes ``offset``, between two moments."""
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if _offset(zone, middle) == offset:
+            after = middle
+        else:
+            before = middle
+    return after

@@ -1,0 +1,48 @@
+"""How a party is made from a relation, and its rules."""
+
+from __future__ import annotations
+
+from autoflex_pipeline.staging.rules import Recipe, Rule, Severity
+
+RECIPE = Recipe(
+    "party",
+    raws={
+        "last_name": "concat_ws(' ', nullif(raw_last_name, ''), nullif(raw_last_name_2, ''))",
+        "house_number": "concat_ws(' ', nullif(raw_house_number, ''), nullif(raw_house_number_2, ''))",
+    },
+    reads={
+        # A tussenvoegsel alone is no name.
+        "last_name": "CASE WHEN stripped(raw_last_name_2) IS NOT NULL THEN"
+        " read_line(concat_ws(' ', stripped(raw_last_name), stripped(raw_last_name_2)), odd) END",
+        "house_number": "read_line(concat_ws(' ', stripped(raw_house_number), stripped(raw_house_number_2)), odd)",
+    },
+    helpers={"dutch_postcode": "dutch_postcode(postcode_signs(read_postcode))"},
+    values={"postcode": "coalesce(dutch_postcode, read_postcode)"},
+    normalised={"postcode": "dutch_postcode IS NOT NULL"},
+    rules=(
+        Rule(
+            "party_nameless",
+            "company, last_name",
+            Severity.REJECT,
+            "company IS NULL AND last_name IS NULL",
+            "Give the relation a company name or a last name in the DMS.",
+            before="NULL",
+        ),
+        Rule(
+            "postcode_normalised",
+            "postcode",
+            Severity.REPAIR,
+            "dutch_postcode <> raw_postcode",
+            "The postcode was written in the Dutch form; nothing to do.",
+        ),
+        Rule(
+            "postcode_malformed",
+            "postcode",
+            Severity.WARN,
+            # 1234-567 is a Portuguese one.
+            "dutch_postcode IS NULL AND regexp_full_match(postcode, '[0-9]{4}[^0-9].*')"
+            " AND NOT regexp_full_match(postcode, '[0-9]{4}-[0-9]{3}')",
+            "The postcode looks Dutch and is not; check it in the DMS.",
+        ),
+    ),
+)

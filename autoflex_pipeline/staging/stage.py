@@ -1,0 +1,125 @@
+"""Stage one entity: take what raw is new, type, repair, judge, and write what changed. One transaction, the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+
+from autoflex_pipeline.model import RAW_ENTITIES, fields
+from autoflex_pipeline.staging.clock import install_days, install_dealers
+from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, typed_query
+from autoflex_pipeline.staging.context import StageCounts, StagingContext
+from autoflex_pipeline.staging.guard import validate_accepted
+from autoflex_pipeline.staging.script import named_sql, run_sql
+
+TABLES = ("batch", "again", "typed", "known", "found", "found_named", "rejected", "judged", "open_before", "left_order")
+"""The temporary tables of a staging; they are dropped at its end, because they hold as much as the batch."""
+
+
+def stage_entity(
+    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext
+) -> dict[str, StageCounts]:
+    """Stage all raw of ``entity`` that is new or to be taken again, for every dealer; gives the counts by dealer.
+
+    Call it in the order party, car, appointment, intervention. Everything happens in the caller's transaction. Raises
+    ``StagingDefectError`` when a row that was accepted breaks its model; nothing must be committed then.
+    """
+    values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
+    _run(connection, entity, values, "again", "batch")
+    if entity == "intervention":
+        _run(connection, entity, values, "left_their_order", "close_left_lines")
+    # Lines that wait for their order grow old without any new record.
+    counts = {} if entity != "intervention" and _is_empty(connection, "batch") else _stage(connection, entity, context, values)
+    _run(connection, entity, values, "watermark")
+    for table in TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    return counts
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext, values: Mapping[str, Any]
+) -> dict[str, StageCounts]:
+    _install(connection, entity, context)
+    _type_batch(connection, entity)
+    _run(connection, entity, values, "known")
+    validate_accepted(connection, entity, _sql(entity, "accepted"), values)
+    if entity == "intervention":
+        _run(connection, entity, values, "dirty_before")
+    _run(connection, entity, values, "replace", "accept", "found")
+    for rule in LATE_RULES.get(entity, ()):
+        _run(connection, entity, {**values, "rule": all_rules(entity).index(rule)}, rule.name)
+    _run(connection, entity, values, "findings", "quarantine", "skipped", f"dirty_{entity}")
+    if entity == "appointment":
+        _run(connection, entity, values, "returned")
+    rows = run_sql(connection, _sql(entity, "counts"), values).fetchall()
+    return {dealer_id: StageCounts(*counts) for dealer_id, *counts in rows}
+
+
+def _type_batch(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
+    """Make ``typed``; once more with what the usual query leaves out, when the batch turns out to need it."""
+    _make_typed(connection, entity, Mode())
+    row = connection.execute(
+        "SELECT coalesce(bool_or(lacks), false), coalesce(bool_or(unplaced), false) FROM typed"
+    ).fetchone()
+    if row and any(row):
+        _make_typed(connection, entity, Mode(drift=row[0], places=row[1]))
+
+
+def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {typed_query(entity, mode)}")
+
+
+def _install(connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext) -> None:
+    """Make the macros and the small tables that the queries look into."""
+    run_sql(connection, files(__package__).joinpath("macros.sql").read_text("utf-8"))
+    install_dealers(connection, context)
+    install_days(connection)
+    rules = all_rules(entity)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE staging_rule AS SELECT unnest($number::SMALLINT[]) AS rule_number, "
+        "unnest($rule::VARCHAR[]) AS rule, unnest($field::VARCHAR[]) AS field, "
+        "unnest($severity::VARCHAR[]) AS severity, unnest($hint::VARCHAR[]) AS hint",
+        {
+            "number": list(range(len(rules))),
+            "rule": [rule.name for rule in rules],
+            "field": [rule.field for rule in rules],
+            "severity": [rule.severity.value for rule in rules],
+            "hint": [rule.hint for rule in rules],
+        },
+    )
+
+
+def _watermark(connection: duckdb.DuckDBPyConnection, entity: str) -> int:
+    row = connection.execute("SELECT max(raw_seq) FROM staged WHERE entity = ?", [RAW_ENTITIES[entity]]).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+
+
+def _run(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        run_sql(connection, _sql(entity, name), values)
+
+
+@cache
+def _sql(entity: str, name: str) -> str:
+    """A step of ``stage.sql`` for ``entity``."""
+    declared = [info.name for info in fields(entity)]
+    keys = {info.name for info in fields(entity) if info.key}
+    parts = {
+        "accepted": named_sql("stage.sql")["accepted"],
+        "columns": ", ".join(f"typed.{column}" for column in declared),
+        "changed": " OR ".join(f"typed.{column} IS DISTINCT FROM old.{column}" for column in declared if column not in keys),
+        "entity": entity,
+        "raw": RAW_ENTITIES[entity],
+    }
+    sql = named_sql("stage.sql")[name]
+    for part, text in parts.items():
+        sql = sql.replace(f"{{{part}}}", text)
+    return sql
