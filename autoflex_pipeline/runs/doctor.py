@@ -1,0 +1,133 @@
+"""What ``doctor`` checks: the installation, both vendors' connections, every assumed name, the clock."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+
+from autoflex_pipeline.claire.client import ClaireConnections, ClaireUnreachableError, DealerStop
+from autoflex_pipeline.errors import ConfigurationError, PipelineError
+from autoflex_pipeline.settings import DealerSettings, Settings, missing_common_variables
+from autoflex_pipeline.sources.autoflex_api.checks import doctor_checks
+from autoflex_pipeline.sources.autoflex_api.openapi import openapi_checks
+from autoflex_pipeline.sources.connections import ApiConnections
+from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.warehouse import Warehouse
+
+MAX_CLOCK_SECONDS = 60
+PROBE_NUMBER = "doctor-probe"
+"""No appointment has this number: asking for it shows that the key and the location are right, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``doctor``: ``ok`` is None when there was nothing to judge by; ``detail`` says what to do."""
+
+    subject: str
+    name: str
+    ok: bool | None
+    detail: str
+
+
+def examine(settings: Settings, dealers: Sequence[DealerSettings], *, openapi: Path | None = None) -> Iterator[Check]:
+    """All checks, one after the other, as they are made."""
+    yield Check("configuration", "file", True, f"{len(settings.dealers)} dealers, every key known")
+    yield from _variables(settings)
+    yield from _stores(settings)
+    if openapi is not None:
+        yield from _openapi(openapi)
+    yield _clock("claire", settings.claire.base_url)
+    apis = ApiConnections()
+    with ClaireConnections(settings) as claire:
+        try:
+            for dealer in dealers:
+                yield _claire(claire, dealer)
+                yield from _autoflex(apis, dealer)
+        finally:
+            apis.close()
+
+
+def _variables(settings: Settings) -> Iterator[Check]:
+    try:
+        missing_common_variables(settings)
+    except ConfigurationError as error:
+        yield Check("configuration", "variables", False, str(error))
+    else:
+        yield Check("configuration", "variables", True, "those that all dealers need are set")
+
+
+def _stores(settings: Settings) -> Iterator[Check]:
+    """The warehouse and the state store open, and their folders can be written."""
+    for name, folder in (
+        ("warehouse folder", settings.warehouse.path.parent),
+        ("analytics folder", settings.warehouse.analytics_path.parent),
+    ):
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        writable = os.access(existing, os.W_OK | os.X_OK)
+        yield Check(
+            "storage", name, writable, str(folder) if writable else f"{existing} cannot be written: mend its mode"
+        )
+    try:
+        with Warehouse(settings.warehouse.path).open():
+            pass
+        StateStore(settings.warehouse.state_path).close()
+    except (PipelineError, OSError) as error:
+        yield Check("storage", "warehouse and state store", False, str(error))
+    else:
+        yield Check("storage", "warehouse and state store", True, "open, with this version's schema")
+
+
+def _clock(subject: str, url: str) -> Check:
+    """This machine's clock against the Date of the other's answer; no credentials are sent."""
+    try:
+        answer = httpx.get(url, timeout=15)
+        there = parsedate_to_datetime(answer.headers["Date"])
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Check(subject, "reached", False, f"{url} does not answer ({type(error).__name__}): check the address")
+    except (KeyError, ValueError):
+        return Check(subject, "clock", None, f"{url} answers without a Date")
+    apart = abs((datetime.now(UTC) - there).total_seconds())
+    ok = apart <= MAX_CLOCK_SECONDS
+    return Check(subject, "clock", ok, f"{apart:.0f} s apart" + ("" if ok else ": set this machine's clock (NTP)"))
+
+
+def _claire(claire: ClaireConnections, dealer: DealerSettings) -> Check:
+    name = f"Claire, location {dealer.claire_location_id}"
+    stop = DealerStop()
+    try:
+        claire.get(dealer).status_by_number(dealer.claire_location_id, PROBE_NUMBER, stop)
+    except (ClaireUnreachableError, PipelineError) as error:
+        return Check(dealer.id, name, False, str(error))
+    return Check(dealer.id, name, True, "the key is known and the location is within its scope")
+
+
+def _autoflex(apis: ApiConnections, dealer: DealerSettings) -> Iterator[Check]:
+    if dealer.api is None:
+        yield Check(dealer.id, "Autoflex", None, "has no [dealers.api] section")
+        return
+    yield _clock(dealer.id, dealer.api.login_url)
+    try:
+        checks = doctor_checks(apis.get(dealer))
+    except PipelineError as error:
+        yield Check(dealer.id, "Autoflex login", False, str(error))
+        return
+    for check in checks:
+        yield Check(dealer.id, f"{check.name} ({check.evidence})", check.ok, check.detail)
+
+
+def _openapi(path: Path) -> Iterator[Check]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"--openapi {path}: is no JSON file that can be read ({type(error).__name__})"
+        ) from None
+    for check in openapi_checks(document):
+        yield Check("vendor's OpenAPI", f"{check.name} ({check.evidence})", check.ok, check.detail)
