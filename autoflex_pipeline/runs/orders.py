@@ -144,7 +144,7 @@ def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
             remember(
                 connection,
                 dealer_id,
-                read_digest=digest_of(extract.records) if extract.is_complete else None,
+                read_digest=digest_of(extract) if extract.is_complete else None,
                 read_count=len(extract.records),
                 read_run_id=context.run_id,
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
-from autoflex_pipeline.sources.autoflex_api.reading import AutoflexApi, Reading
+from autoflex_pipeline.sources.autoflex_api.pages import Record
+from autoflex_pipeline.sources.autoflex_api.reading import AutoflexApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,15 @@ def look(api: AutoflexApi) -> Look:
     return Look(digest_of(reading), len(reading.records), reading.complete, reading.error, reading.requests)
 
 
-def digest_of(reading: Reading) -> str:
+class HasRecords(Protocol):
+    """Whatever a question to the DMS brought."""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The distinct records."""
+
+
+def digest_of(reading: HasRecords) -> str:
     """A digest of keys and contents, whatever the order in which they came; equal readings have equal digests."""
     digest = hashlib.sha256()
     for key, text in sorted((record.key or "", record.text) for record in reading.records):
