@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from autoflex_pipeline.sandbox.autoflex.api import api_routes
 from autoflex_pipeline.sandbox.autoflex.control import control_routes
+from autoflex_pipeline.sandbox.autoflex.pages import page_routes
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
 
 
@@ -14,4 +15,5 @@ def autoflex_app(service: AutoflexService) -> FastAPI:
     app = FastAPI(title="Autoflex 10 (sandbox)", version="10", description=__doc__, docs_url=None, redoc_url=None)
     app.include_router(api_routes(service))
     app.include_router(control_routes(service))
+    app.include_router(page_routes(service))
     return app

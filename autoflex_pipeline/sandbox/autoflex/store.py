@@ -169,6 +169,23 @@ class AutoflexStore:
             )
             return [each[0] for each in found]
 
+    def orders_of_day(self, dealer_id: str, day: str, limit: int) -> list[Row]:
+        """The orders planned on a day (``YYYYMMDD``), by time."""
+        plan = "replace(CAST(json_extract(body, '$.plan_date_from') AS TEXT), '-', '')"
+        return self._orders(f"substr({plan}, 1, 8) = ? ORDER BY {plan}, seq LIMIT ?", (dealer_id, day, limit))
+
+    def search_orders(self, dealer_id: str, text: str, limit: int) -> list[Row]:
+        """The newest orders whose number, or whose car's plate, holds ``text`` (hyphens, spaces and case aside)."""
+        plain = "".join(character for character in text.upper() if character.isalnum())
+        return self._orders(
+            "(instr(upper(replace(json_extract(body, '$.order_number'), '-', '')), ?)"
+            " OR CAST(json_extract(body, '$.vehicle_id') AS TEXT) IN ("
+            "  SELECT id FROM record WHERE dealer_id = ? AND endpoint = 'vehicle'"
+            "  AND instr(upper(replace(replace(json_extract(body, '$.license_plate'), '-', ''), ' ', '')), ?)))"
+            " ORDER BY seq DESC LIMIT ?",
+            (dealer_id, plain, dealer_id, plain, limit),
+        )
+
     def highest_id(self, dealer_id: str, endpoint: Endpoint) -> int:
         """The highest id that is a number; 0 when there is none."""
         with self._lock:
@@ -177,6 +194,13 @@ class AutoflexStore:
                 (dealer_id, endpoint),
             )
             return int(found.fetchone()[0])
+
+    def _orders(self, clause: str, values: tuple[Any, ...]) -> list[Row]:
+        with self._lock:
+            found = self._connection.execute(
+                f"SELECT modified, body FROM record WHERE dealer_id = ? AND endpoint = 'order' AND {clause}", values
+            )
+            return [_row("order", *each) for each in found]
 
     def _sequence(self, dealer_id: str, endpoint: Endpoint, condition: Condition | None) -> list[int]:
         key = (dealer_id, endpoint, condition)

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from autoflex_pipeline.sandbox.claire.api import api_routes, component_schemas
 from autoflex_pipeline.sandbox.claire.control import control_routes
+from autoflex_pipeline.sandbox.claire.pages import page_routes
 from autoflex_pipeline.sandbox.claire.service import ClaireService
 
 
@@ -17,6 +18,7 @@ def claire_app(service: ClaireService) -> FastAPI:
     app = FastAPI(title="Claire (sandbox)", version="1", description=__doc__, docs_url=None, redoc_url=None)
     app.include_router(api_routes(service))
     app.include_router(control_routes(service))
+    app.include_router(page_routes(service))
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

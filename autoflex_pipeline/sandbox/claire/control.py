@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoflex_pipeline.sandbox.claire import statuses
 from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
+from autoflex_pipeline.sandbox.claire.model import PRICE
 from autoflex_pipeline.sandbox.claire.service import ClaireService
 from autoflex_pipeline.sandbox.claire.store import Appointment
 
@@ -26,7 +27,7 @@ class StaffLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     title: str = Field(min_length=1)
-    price: str | None = Field(None, pattern=r"^-?[0-9]{1,9}\.[0-9]{2}$")
+    price: str | None = Field(None, pattern=PRICE)
 
 
 class Latency(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 CUSTOMER_KINDS = ("driver", "owner", "contractor")
 MAX_TEXT = 20_000
 
+PRICE = r"^-?[0-9]{1,9}\.[0-9]{2}$"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
 
@@ -38,11 +39,16 @@ def is_iso_date(text: str) -> bool:
     return True
 
 
+def is_price(text: str) -> bool:
+    """Whether the text is an amount with two decimals, such as 389.00."""
+    return re.fullmatch(PRICE, text) is not None
+
+
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
 IsoMoment = Annotated[str, AfterValidator(_iso_moment)]
-Price = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}\.[0-9]{2}$")]
+Price = Annotated[str, Field(pattern=PRICE)]
 Mileage = Annotated[int, Field(ge=0, le=2_000_000)]
 
 
