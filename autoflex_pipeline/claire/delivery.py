@@ -1,0 +1,265 @@
+"""Delivering for one dealer: plan, intents, sending, what is left; one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from autoflex_pipeline.claire import mirror
+from autoflex_pipeline.claire.client import ClaireConnections
+from autoflex_pipeline.claire.documents import projections
+from autoflex_pipeline.claire.intents import prepare
+from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
+from autoflex_pipeline.claire.plan import Plan, make_plan
+from autoflex_pipeline.claire.policies import Candidate
+from autoflex_pipeline.claire.sending import Sender
+from autoflex_pipeline.errors import ConfigurationError, StoreBusyError
+from autoflex_pipeline.settings import DealerSettings, Settings
+from autoflex_pipeline.state import StateStore, outbox
+from autoflex_pipeline.state.locks import dealer_lock
+from autoflex_pipeline.warehouse import Warehouse
+
+BATCH = 500
+"""Documents that are built, made durable and sent together: bounds the memory."""
+
+RETRY_MINUTES = 1
+"""When what failed is due again: at the next tick."""
+
+__all__ = ["DealerDelivery", "DeliveryOptions", "deliver_dealer", "resend"]
+
+
+def deliver_dealer(
+    dealer: DealerSettings,
+    settings: Settings,
+    warehouse: Warehouse,
+    state: StateStore,
+    connections: ClaireConnections,
+    options: DeliveryOptions | None = None,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+    wait_seconds: float = 60,
+) -> DealerDelivery:
+    """Bring Claire in step for ``dealer``; what goes wrong for it is in the result, not raised.
+
+    Waits up to ``wait_seconds`` for another run that delivers for the same dealer. ``document`` must be refreshed.
+    """
+    delivery = _Delivery(dealer, settings, warehouse, state, connections, options or DeliveryOptions(), run_id, clock)
+    try:
+        with dealer_lock(state.path, dealer.id, wait_seconds=wait_seconds):
+            return delivery.run()
+    except StoreBusyError as error:
+        return DealerDelivery(error=str(error), error_kind="busy")
+
+
+def resend(
+    dealer: DealerSettings,
+    dms_numbers: Sequence[str],
+    settings: Settings,
+    warehouse: Warehouse,
+    state: StateStore,
+    connections: ClaireConnections,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> DealerDelivery:
+    """Send these appointments again, whether rejected, waiting, held or equal."""
+    options = DeliveryOptions(numbers=frozenset(dms_numbers), force=True)
+    return deliver_dealer(dealer, settings, warehouse, state, connections, options, run_id=run_id, clock=clock)
+
+
+class _Delivery:
+    """One run for one dealer, under its lock."""
+
+    def __init__(
+        self,
+        dealer: DealerSettings,
+        settings: Settings,
+        warehouse: Warehouse,
+        state: StateStore,
+        connections: ClaireConnections,
+        options: DeliveryOptions,
+        run_id: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._dealer = dealer
+        self._settings = settings
+        self._warehouse = warehouse
+        self._state = state
+        self._connections = connections
+        self._options = options
+        self._run_id = run_id
+        self._clock = clock
+        self._result = DealerDelivery()
+
+    def run(self) -> DealerDelivery:
+        plan = self._plan()
+        if self._options.dry_run:
+            self._preview(plan)
+            return self._result
+        self._write_plan(plan)
+        if plan.guard is not None:
+            self._result.error, self._result.error_kind = plan.guard, "guard"
+        results = self._deliver(plan) if plan.to_send else {}
+        with self._warehouse.open() as connection, self._state.begin() as state:
+            mirror.bring_up(connection, state)
+        self._sum_up(plan, results)
+        return self._result
+
+    def _plan(self) -> Plan:
+        with self._warehouse.open() as connection, self._state.begin() as state:
+            mirror.bring_up(connection, state)
+            if self._options.deliver_history and self._options.window and not self._options.dry_run:
+                self._owe_history(connection)
+            return make_plan(self._dealer, self._options, connection, state, run_id=self._run_id, now=self._clock())
+
+    def _owe_history(self, connection: duckdb.DuckDBPyConnection) -> None:
+        first, last = self._options.window or (None, None)
+        connection.execute(
+            "UPDATE document SET is_owed = true "
+            "WHERE dealer_id = ? AND NOT is_owed AND appointment_date BETWEEN ? AND ?",
+            [self._dealer.id, first, last],
+        )
+
+    def _write_plan(self, plan: Plan) -> None:
+        if plan.obsolete or plan.set_aside:
+            with self._state.begin() as state:
+                outbox.clear_dispositions(state, self._dealer.id, plan.obsolete)
+                outbox.set_dispositions(state, self._dealer.id, plan.set_aside)
+
+    def _deliver(self, plan: Plan) -> dict[str, str]:
+        """Send what the plan says; by appointment what came of it."""
+        try:
+            connection = self._connections.get(self._dealer)
+        except ConfigurationError as error:
+            self._leave(plan, plan.to_send, "configuration", str(error))
+            return {}
+        results: dict[str, str] = {}
+        with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
+            sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
+            left = list(plan.to_send)
+            while left and not sender.is_stopped:
+                batch, left = left[:BATCH], left[BATCH:]
+                built = self._projections(batch)
+                with self._state.begin() as state:
+                    prepared = prepare(
+                        state,
+                        self._dealer,
+                        batch,
+                        built,
+                        run_id=self._run_id,
+                        now=self._clock(),
+                        force=self._options.force,
+                    )
+                    outbox.clear_dispositions(state, self._dealer.id, prepared.equal)
+                results |= dict.fromkeys(prepared.equal, "unchanged")
+                sender.send(prepared.intents)
+        results |= sender.tally.results
+        self._result.changes = sender.tally.changes
+        self._result.retries = sender.tally.retries
+        if sender.is_stopped:
+            kind = "configuration" if sender.fault else "transport"
+            self._leave(plan, left, kind, sender.fault or "Claire could not be reached")
+        return results
+
+    def _leave(self, plan: Plan, candidates: Sequence[Candidate], kind: str, reason: str) -> None:
+        """The rest stays pending, and the dealer fails."""
+        plan.set_aside.clear()
+        for candidate in candidates:
+            plan.set_aside_row(candidate, "pending", kind, reason, self._clock(), None)
+        with self._state.begin() as state:
+            outbox.set_dispositions(state, self._dealer.id, plan.set_aside)
+        if kind == "configuration":
+            step = "correct the configuration, then run sync"
+            self._result.error_kind = "configuration"
+        else:
+            step = "what is left is sent by the next run"
+            self._result.error_kind = "transport"
+        self._result.error = f"dealer {self._dealer.id!r}: delivery stopped: {reason}; {step}"
+
+    def _preview(self, plan: Plan) -> None:
+        """Say, print and keep what would be sent; nothing else is written, nothing is sent."""
+        now = self._clock()
+        results: dict[str, str] = {}
+        for batch in _batches(plan.to_send):
+            built = self._projections(batch)
+            with self._state.begin() as state:
+                prepared = prepare(
+                    state,
+                    self._dealer,
+                    batch,
+                    built,
+                    run_id=self._run_id,
+                    now=now,
+                    force=self._options.force,
+                    dry_run=True,
+                )
+            results |= dict.fromkeys(prepared.equal, "unchanged")
+            for intent in prepared.intents:
+                result = "updated" if intent.candidate.is_acknowledged else "created"
+                results[intent.candidate.dms_number] = result
+                self._result.changes.append(
+                    {
+                        "dms_number": intent.candidate.dms_number,
+                        "fields_changed": intent.fields_changed,
+                        "result": result,
+                    }
+                )
+        with self._warehouse.open() as connection:
+            self._keep_preview(connection, now)
+        if plan.guard is not None:
+            self._result.error, self._result.error_kind = plan.guard, "guard"
+        would_be = {number: row["state"] for number, row in plan.stays.items()}
+        would_be |= {row["dms_number"]: row["state"] for row in plan.set_aside}
+        self._count(plan, results, {n: s for n, s in would_be.items() if n not in plan.obsolete and n not in results})
+
+    def _keep_preview(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+        connection.execute("DELETE FROM preview WHERE dealer_id = ?", [self._dealer.id])
+        changes = self._result.changes
+        connection.execute(
+            "INSERT INTO preview BY NAME SELECT $dealer AS dealer_id, unnest($numbers::VARCHAR[]) AS dms_number, "
+            "unnest($results::VARCHAR[]) AS result, unnest($fields::VARCHAR[]) AS fields_changed, "
+            "$now AS previewed_at, $run AS run_id",
+            {
+                "dealer": self._dealer.id,
+                "numbers": [change["dms_number"] for change in changes],
+                "results": [change["result"] for change in changes],
+                "fields": [outbox.as_json(change["fields_changed"]) for change in changes],
+                "now": now,
+                "run": self._run_id,
+            },
+        )
+
+    def _projections(self, batch: Sequence[Candidate]) -> Mapping[tuple[str, str], Any]:
+        keys = [(self._dealer.id, candidate.dms_number) for candidate in batch]
+        with self._warehouse.open() as connection:
+            return projections(connection, keys, {self._dealer.id: self._dealer.timezone})
+
+    def _sum_up(self, plan: Plan, results: Mapping[str, str]) -> None:
+        with self._state.begin() as state:
+            rows = outbox.dispositions(state, self._dealer.id)
+        self._count(plan, results, {number: row["state"] for number, row in rows.items()})
+        due = [row["due_at"] for row in rows.values() if row["due_at"] is not None]
+        if any(row["state"] in ("failed", "pending") and row["reason"] == "transport" for row in rows.values()):
+            due.append(self._clock() + timedelta(minutes=RETRY_MINUTES))
+        self._result.next_due_at = min(due, default=None)
+
+    def _count(self, plan: Plan, results: Mapping[str, str], states: Mapping[str, str]) -> None:
+        counts = self._result.counts
+        for result in results.values():
+            if result in ("created", "updated"):
+                counts[result] += 1
+        for name in states.values():
+            counts[name] += 1
+        settled = {number for number, result in results.items() if result == "unchanged"}
+        moved = {number for number, result in results.items() if result in ("created", "updated")}
+        counts["unchanged"] = len((plan.seen | settled) - moved - states.keys())
+
+
+def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    for start in range(0, len(candidates), BATCH):
+        yield candidates[start : start + BATCH]

@@ -1,0 +1,234 @@
+"""Sending a batch of intents side by side, and writing the answers down: many threads send, one writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from sqlalchemy import Connection
+
+from autoflex_pipeline.claire.client import (
+    ClaireConnection,
+    ClaireUnreachableError,
+    DealerStop,
+    Outcome,
+    work_started,
+)
+from autoflex_pipeline.claire.intents import Intent, acknowledged_row
+from autoflex_pipeline.settings import DealerSettings
+from autoflex_pipeline.state import StateStore, ledger, outbox
+
+FAILURES_TO_GIVE_UP = 5
+"""So many documents in a row without an answer within their deadlines: the rest waits for the next run."""
+
+TAKEN = ("created", "updated", "unchanged")
+MAX_CHANGES_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one intent: an outcome, or the status in Claire that holds it back, or why nothing was known."""
+
+    intent: Intent
+    outcome: Outcome
+    held_by: str | None = None
+    problem: str | None = None
+
+
+@dataclass
+class Tally:
+    """What a run did: numbers of appointments by result."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    retries: int = 0
+    given_up: bool = False
+    failed_in_a_row: int = 0
+
+
+class Sender:
+    """Sends for one dealer; never two requests for one appointment at once."""
+
+    def __init__(
+        self,
+        dealer: DealerSettings,
+        connection: ClaireConnection,
+        state: StateStore,
+        pool: ThreadPoolExecutor,
+        *,
+        run_id: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._dealer = dealer
+        self._connection = connection
+        self._state = state
+        self._pool = pool
+        self._run_id = run_id
+        self._clock = clock
+        self.stop = DealerStop()
+        self.tally = Tally()
+
+    @property
+    def fault(self) -> str | None:
+        """The fault of configuration that stopped the sending, if any."""
+        return self.stop.reason or self._connection.gate.stopped_because
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no more is to be tried in this run."""
+        return self.tally.given_up or self.fault is not None
+
+    def send(self, intents: Sequence[Intent]) -> None:
+        """Send all of them and write each answer down; returns when none is in flight any more."""
+        done: SimpleQueue[Sent | BaseException] = SimpleQueue()
+
+        def work(intent: Intent) -> None:
+            try:
+                done.put(self._send_one(intent))
+            except BaseException as error:
+                done.put(error)
+
+        futures = [self._pool.submit(work, intent) for intent in intents]
+        try:
+            left = len(futures)
+            while left:
+                answers = list(_drained(done))
+                left -= len(answers)
+                self._write([answer for answer in answers if isinstance(answer, Sent)])
+                for answer in answers:
+                    if isinstance(answer, BaseException):
+                        raise answer
+        except BaseException:
+            self.stop.reason = self.stop.reason or "the run was broken off"
+            for future in futures:
+                future.cancel()
+            raise
+
+    def _send_one(self, intent: Intent) -> Sent:
+        if self.is_stopped:
+            return Sent(intent, Outcome("pending"))
+        if not self._dealer.keep_importing and intent.candidate.is_known_to_claire:
+            try:
+                status = self._status(intent)
+            except ClaireUnreachableError as error:
+                return Sent(intent, Outcome("pending" if self.fault else "failed"), problem=str(error))
+            if work_started(status):
+                return Sent(intent, Outcome("pending"), held_by=status)
+        return Sent(intent, self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop))
+
+    def _status(self, intent: Intent) -> str | None:
+        if intent.claire_id is not None:
+            return self._connection.status_by_id(intent.claire_id, self.stop)
+        return self._connection.status_by_number(
+            self._dealer.claire_location_id, intent.candidate.dms_number, self.stop
+        )
+
+    def _write(self, answers: Sequence[Sent]) -> None:
+        """One commit for all answers that are there. A crash before it costs one more request with the same key."""
+        if not answers:
+            return
+        now = self._clock()
+        place = (self._dealer.id, self._dealer.claire_location_id)
+        with self._state.begin() as state:
+            ledger.append(state, [row for sent in answers for row in self._attempts(sent)])
+            outbox.close_intents(state, *place, [closed for sent in answers if (closed := _closed(sent))], now)
+            taken = [sent for sent in answers if sent.outcome.result in TAKEN]
+            outbox.acknowledge(state, *place, [_acknowledged(sent, now) for sent in taken])
+            outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in taken])
+            self._set_aside(state, [sent for sent in answers if sent.outcome.result not in TAKEN], now)
+        for sent in answers:
+            self._count(sent)
+
+    def _attempts(self, sent: Sent) -> Iterator[dict[str, Any]]:
+        for attempt in sent.outcome.attempts:
+            yield {
+                "dealer_id": self._dealer.id,
+                "location_id": self._dealer.claire_location_id,
+                "dms_number": sent.intent.candidate.dms_number,
+                "intent_number": sent.intent.intent_number,
+                "attempted_at": attempt.attempted_at,
+                "result": attempt.result,
+                "http_status": attempt.http_status,
+                "message": attempt.message,
+                "fields_changed": sent.intent.fields_changed,
+                "run_id": self._run_id,
+            }
+
+    def _set_aside(self, state: Connection, answers: Sequence[Sent], now: datetime) -> None:
+        if not answers:
+            return
+        known = outbox.dispositions(state, self._dealer.id)
+        rows = []
+        for sent in answers:
+            candidate = sent.intent.candidate
+            name, reason, message = _why(sent, self.fault)
+            old = known.get(candidate.dms_number)
+            is_same = old is not None and (old["state"], old["document_hash"]) == (name, candidate.document_hash)
+            rows.append(
+                {
+                    "dms_number": candidate.dms_number,
+                    "state": name,
+                    "reason": reason,
+                    "message": message,
+                    "document_hash": candidate.document_hash,
+                    "since": old["since"] if old is not None and is_same else now,
+                    "due_at": None,
+                }
+            )
+        outbox.set_dispositions(state, self._dealer.id, rows)
+
+    def _count(self, sent: Sent) -> None:
+        outcome, tally = sent.outcome, self.tally
+        tally.retries += max(0, len(outcome.attempts) - 1)
+        tally.results[sent.intent.candidate.dms_number] = "held" if sent.held_by else outcome.result
+        if outcome.result in TAKEN and len(tally.changes) < MAX_CHANGES_KEPT:
+            tally.changes.append(
+                {
+                    "dms_number": sent.intent.candidate.dms_number,
+                    "fields_changed": sent.intent.fields_changed,
+                    "result": outcome.result,
+                }
+            )
+        tally.failed_in_a_row = tally.failed_in_a_row + 1 if outcome.result == "failed" else 0
+        if outcome.result == "failed" and (
+            self._connection.gate.is_open or tally.failed_in_a_row >= FAILURES_TO_GIVE_UP
+        ):
+            tally.given_up = True
+
+
+def _drained(done: SimpleQueue[Sent | BaseException]) -> Iterator[Sent | BaseException]:
+    """Wait for one, then take all that are there."""
+    yield done.get()
+    while True:
+        try:
+            yield done.get_nowait()
+        except Empty:
+            return
+
+
+def _closed(sent: Sent) -> tuple[str, int, str] | None:
+    """How the intent ends; None while what Claire holds is unknown."""
+    number, intent_number = sent.intent.candidate.dms_number, sent.intent.intent_number
+    if sent.outcome.result in (*TAKEN, "rejected"):
+        return number, intent_number, sent.outcome.result
+    if not sent.outcome.attempts and not sent.intent.is_retry:
+        return number, intent_number, "withdrawn"  # no request was made for it
+    return None
+
+
+def _acknowledged(sent: Sent, now: datetime) -> dict[str, Any]:
+    return acknowledged_row(sent.intent, sent.outcome.claire_id or "", sent.outcome.status or "", now)
+
+
+def _why(sent: Sent, fault: str | None) -> tuple[str, str | None, str | None]:
+    """State, reason and message of a document that Claire did not take."""
+    if sent.held_by is not None:
+        held = f"Claire has it as {sent.held_by!r}: work has started, and keep_importing is off for this dealer"
+        return "held", "work_started", held
+    message = sent.outcome.message or sent.problem or fault
+    reason = {"rejected": "refused", "failed": "transport"}.get(sent.outcome.result)
+    return sent.outcome.result, reason or ("configuration" if fault else "transport"), message
