@@ -7,6 +7,7 @@ pandera is given accepted rows only: with many bad ones its failure cases explod
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -78,7 +79,7 @@ def _unique(entity: str) -> list[str]:
 @cache
 def _row_schema(entity: str) -> pa.DataFrameSchema:
     """The model without its ``unique``, which a chunk cannot tell."""
-    schema = MODELS[entity].to_schema()
+    schema = copy(MODELS[entity].to_schema())  # pandera keeps one schema a model: the model itself must not change
     schema.unique = None
     return schema
 

@@ -76,7 +76,8 @@ CREATE OR REPLACE TEMP MACRO is_day_only(x) AS strlen(stripped(x)) <= 10;
 CREATE OR REPLACE TEMP MACRO moment_of(local, until, before_us, after_us) AS
     make_timestamptz(epoch_us(local) - CASE WHEN local >= until THEN after_us ELSE before_us END);
 
--- The 14 Dutch sidecodes, current and historic, by their shape; NULL for any other plate.
+-- The 14 Dutch sidecodes, current and historic, by their shape; NULL for any other plate. The shape 99XX9X is none of
+-- them, but the page of rules names 12ab3c, 12-AB-3C and 12 AB 3 C as one plate, so it is one here.
 CREATE OR REPLACE TEMP MACRO plate_shape(x) AS
     translate(x, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', 'XXXXXXXXXXXXXXXXXXXXXXXXXX9999999999');
 CREATE OR REPLACE TEMP MACRO plate_signs(x) AS upper(regexp_replace(x, '[^\p{L}\p{N}]', '', 'g'));
@@ -95,6 +96,7 @@ CREATE OR REPLACE TEMP MACRO dutch_plate(signs) AS
         WHEN 'XXX99X' THEN signs[1:3] || '-' || signs[4:5] || '-' || signs[6:6]
         WHEN 'X99XXX' THEN signs[1:1] || '-' || signs[2:3] || '-' || signs[4:6]
         WHEN '9XX999' THEN signs[1:1] || '-' || signs[2:3] || '-' || signs[4:6]
+        WHEN '99XX9X' THEN signs[1:2] || '-' || signs[3:4] || '-' || signs[5:6]
         WHEN '999XX9' THEN signs[1:3] || '-' || signs[4:5] || '-' || signs[6:6]
     END;
 
