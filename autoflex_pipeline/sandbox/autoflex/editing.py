@@ -23,7 +23,7 @@ def lines_of(store: AutoflexStore, dealer_id: str, order_id: str) -> list[Row]:
     return sorted((line for line in lines if line["order_line_id"] is not None), key=_line_number)
 
 
-def save_row(store: AutoflexStore, dealer_id: str, endpoint: Endpoint, row: Row, form: Mapping[str, str]) -> bool:
+def save_row(store: AutoflexStore, dealer_id: str, endpoint: Endpoint, row: Row, form: Mapping[str, str]) -> None:
     """Write what the form changed of one row; its inputs are named ``<endpoint>.<id>.<field>``."""
     row_id = str(row[KEYS[endpoint]])
     changed = {}
@@ -31,9 +31,10 @@ def save_row(store: AutoflexStore, dealer_id: str, endpoint: Endpoint, row: Row,
         text = form.get(f"{endpoint}.{row_id}.{name}")
         if text is not None and text.replace("\r\n", "\n") != as_text(value):
             changed[name] = _typed(text.replace("\r\n", "\n"), value)
+    if "license_plate" in changed:
+        changed["formatted_license_plate"] = None  # it said how the old plate is written
     if changed:
         store.change(dealer_id, endpoint, row_id, changed)
-    return bool(changed)
 
 
 def do_to_lines(store: AutoflexStore, dealer_id: str, order_id: str, action: str) -> None:

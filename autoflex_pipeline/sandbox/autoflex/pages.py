@@ -18,37 +18,46 @@ from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
 from autoflex_pipeline.sandbox.pages import Pages, style_sheet
 
 ORDERS_SHOWN = 300
-LABELS = {
-    "order_number": "Ordernummer",
-    "order_type": "Ordertype",
-    "order_date": "Orderdatum",
-    "plan_date_from": "Plandatum van",
-    "plan_date_to": "Plandatum tot",
-    "is_invoiced": "Gefactureerd",
-    "is_present": "Aanwezig",
-    "is_internal": "Intern",
-    "is_canceled": "Geannuleerd",
-    "milometer": "Tellerstand",
-    "vehicle_id": "Voertuig ID",
-    "relation_id": "Relatienummer",
-    "notes": "Notitie",
-    "brand": "Merk",
-    "model": "Model",
-    "license_plate": "Kenteken",
-    "vin": "Chassisnummer",
-    "engine_number": "Motornummer",
-    "driver_relation_id": "Bestuurder",
-    "owner_relation_id": "Eigenaar",
-    "company_name": "Bedrijfsnaam",
-    "title": "Titel",
-    "last_name_prefix": "Tussenvoegsel",
-    "last_name": "Achternaam",
-    "street": "Adres",
-    "house_number": "Huisnummer",
-    "house_number_addition": "Huisnr. toev.",
-    "postcode": "Postcode",
-    "city": "Plaats",
+LABELS: dict[Endpoint, dict[str, str]] = {
+    "order": {
+        "order_number": "Ordernummer",
+        "order_type": "Ordertype",
+        "order_date": "Orderdatum",
+        "plan_date_from": "Plandatum van",
+        "plan_date_to": "Plandatum tot",
+        "is_invoiced": "Gefactureerd",
+        "is_present": "Aanwezig",
+        "is_internal": "Intern",
+        "is_canceled": "Geannuleerd",
+        "milometer": "Tellerstand",
+        "vehicle_id": "Voertuig ID",
+        "relation_id": "Relatienummer",
+        "notes": "Notitie",
+    },
+    "vehicle": {
+        "brand": "Merk",
+        "model": "Model",
+        "license_plate": "Kenteken",
+        "vin": "Chassisnummer",
+        "engine_number": "Motornummer",
+        "driver_relation_id": "Bestuurder",
+        "owner_relation_id": "Eigenaar",
+        "notes": "Notitie",
+    },
+    "relation": {
+        "company_name": "Bedrijfsnaam",
+        "title": "Titel",
+        "last_name_prefix": "Tussenvoegsel",
+        "last_name": "Achternaam",
+        "street": "Adres",
+        "house_number": "Huisnummer",
+        "house_number_addition": "Huisnr. toev.",
+        "postcode": "Postcode",
+        "city": "Plaats",
+    },
 }
+"""The inputs of the form, in order; the DMS's own Dutch words."""
+
 FLAGS = frozenset({"is_invoiced", "is_present", "is_internal", "is_canceled"})
 
 
@@ -168,7 +177,7 @@ def _order(service: AutoflexService, dealer: SandboxDealer, order_id: str, order
         "order": order,
         "order_id": order_id,
         "parts": parts,
-        "plate": next((row["formatted_license_plate"] for endpoint, row in rows if endpoint == "vehicle"), None),
+        "plate": next((_plate(row) for endpoint, row in rows if endpoint == "vehicle"), None),
         "lines": [{name: as_text(value) for name, value in row.items()} for kind, row in rows if kind == "order_line"],
     }
 
@@ -178,14 +187,17 @@ def _inputs(endpoint: Endpoint, row: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": f"{endpoint}.{row_id}.{field}",
-            "label": LABELS[field],
+            "label": label,
             "value": as_text(row[field]),
             "flag": field in FLAGS,
             "long": field == "notes",
         }
-        for field in LABELS
-        if field in row
+        for field, label in LABELS[endpoint].items()
     ]
+
+
+def _plate(vehicle: dict[str, Any]) -> Any:
+    return vehicle["formatted_license_plate"] or vehicle["license_plate"]
 
 
 def _to_order(dealer_id: str, order_id: str, *, saved: bool = False) -> Response:
