@@ -43,6 +43,7 @@ origin = SqlTable(
     "outbox_origin",
     metadata,
     SqlColumn("origin", String, primary_key=True, comment="Random name of this store."),
+    SqlColumn("last_change", Integer, nullable=False, comment="The highest change number ever given; never falls."),
     comment="One row: makes this store's idempotency keys differ from those of a store that was lost.",
 )
 
@@ -105,7 +106,7 @@ def store_origin(connection: Connection) -> str:
     known = connection.scalar(select(origin.c.origin))
     if known is None:
         known = uuid.uuid4().hex
-        connection.execute(insert(origin).values(origin=known))
+        connection.execute(insert(origin).values(origin=known, last_change=0))
     return str(known)
 
 
@@ -208,7 +209,10 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
             acknowledged.c.dms_number.in_([row["dms_number"] for row in rows]),
         )
     )
-    newest = connection.scalar(select(func.max(acknowledged.c.change_number))) or 0
+    # A counter of its own: the highest number in the table may just have been deleted, and must not be given twice.
+    newest = newest_change(connection)
+    store_origin(connection)
+    connection.execute(update(origin).values(last_change=newest + len(rows)))
     numbered = [
         row | {"dealer_id": dealer_id, "location_id": location_id, "change_number": newest + place}
         for place, row in enumerate(rows, start=1)
@@ -226,8 +230,8 @@ def acknowledged_after(connection: Connection, change_number: int, *, at_once: i
 
 
 def newest_change(connection: Connection) -> int:
-    """The highest change number; 0 when Claire has acknowledged nothing."""
-    return connection.scalar(select(func.max(acknowledged.c.change_number))) or 0
+    """The highest change number ever given; 0 when Claire has acknowledged nothing."""
+    return connection.scalar(select(origin.c.last_change)) or 0
 
 
 def dispositions(connection: Connection, dealer_id: str) -> dict[str, dict[str, Any]]:
