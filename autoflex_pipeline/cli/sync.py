@@ -147,6 +147,8 @@ def show_summary(summary: dict[str, Any]) -> None:
     for dealer_id, part in summary["dealers"].items():
         if part["error"]:
             complain(f"{dealer_id}: {part['error']}")
+    for error in summary["errors"]:
+        complain(error)
     if any(counts["quarantined"] for part in summary["dealers"].values() for counts in part["staged"].values()):
         console().print("What was rejected, and why: autoflex-pipeline quarantine list")
 

@@ -1,10 +1,10 @@
 """The assets, in the order in which a record passes them. Each body is one step of a run."""
 
-from __future__ import annotations
+# Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -38,6 +38,10 @@ OWNERS = ["team:data"]
 RAW_ORDERS = ("open_orders", "orders_by_month")
 
 Context = dg.AssetExecutionContext
+if TYPE_CHECKING:
+    Materialized: TypeAlias = dg.MaterializeResult[Any]
+else:
+    Materialized = dg.MaterializeResult  # Dagster knows the bare class only
 
 
 def _run_context(context: Context, installation: Installation, options: RunOptionsResource) -> RunContext:
@@ -46,7 +50,7 @@ def _run_context(context: Context, installation: Installation, options: RunOptio
     if installation.on_step:
         installation.on_step(name)
     try:
-        return installation.run_context(context.run_id, options.options(_window(context)))
+        return installation.run_context(context.run.run_id, options.options(_window(context)))
     except ConfigurationError as error:
         raise failure(error) from None
 
@@ -86,7 +90,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     @dg.asset(deps=["autoflex"], group_name="raw", owners=OWNERS, kinds={"duckdb"})
     def open_orders(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Materialized:
         """Every open work order of each dealer, and by id those that left the open list: what a tick reads.
 
         Grain: one raw record per version of an order. Not partitioned: a tick never completes a month.
@@ -104,7 +108,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     )
     def orders_by_month(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Materialized:
         """Every work order, billed or not, whose appointment lies in the months asked for: what a backfill reads.
 
         Grain: one raw record per version of an order. Partitioned dealer × month; any number of months is one run.
@@ -117,7 +121,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         @dg.asset(name=name, deps=deps, group_name="raw", owners=OWNERS, kinds={"duckdb"}, description=description)
         def part(
             context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-        ) -> dg.MaterializeResult[Any]:
+        ) -> Materialized:
             return dg.MaterializeResult(metadata=read_metadata(read(_run_context(context, installation, options))))
 
         return part
@@ -181,7 +185,7 @@ def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
     )
     def stage(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Materialized:
         run = _run_context(context, installation, options)
         if entity == "party":
             steps.retry_quarantine(run)
@@ -222,7 +226,7 @@ def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
 )
 def quarantine(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """What was rejected, with rule, field, value and hint; each row heals by itself when the DMS is corrected.
 
     Grain: one row per rejected record and rule. `autoflex-pipeline quarantine list` shows the values; here are counts.
@@ -247,7 +251,7 @@ def quarantine(
 @dg.asset(deps=["quarantine", *MODELS], group_name="claire", owners=OWNERS, kinds={"duckdb"})
 def documents(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order.
 
     Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash.
@@ -268,7 +272,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
     )
     def claire_deliveries(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    ) -> Materialized:
         """What differs from what Claire acknowledged last is sent, effectively once; the ledger keeps every attempt.
 
         Grain: one attempt per document. A dealer that failed has a failing check here; the others are not touched.
@@ -278,7 +282,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         summaries = close_run(run, deliveries)
         counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
         retries = sum(delivery.retries for delivery in deliveries.values())
-        yield dg.MaterializeResult(
+        return dg.MaterializeResult(
             metadata=counts_metadata(counts) | {"retries": retries, "dry_run": run.options.dry_run},
             check_results=dealer_check_results(run.state, dealer_ids),
         )
@@ -294,7 +298,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
 )
 def analytics(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-) -> dg.MaterializeResult[Any]:
+) -> Materialized:
     """The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically; see docs/analysts.md.
 
     Published at the end of a command that changed something, and by the schedule at most every five minutes.

@@ -1,6 +1,6 @@
 """The jobs: sync, nightly full pass, backfill, trimming. All run in one process: ten small steps need no more."""
 
-from __future__ import annotations
+# Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,6 +1,6 @@
 """The schedules. The minute's tick starts a run only when a dealer has something to do, and says what it looked at."""
 
-from __future__ import annotations
+# Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
 from collections.abc import Sequence
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,7 +68,7 @@ def dealer_summary(
         "extracted": {raw: int(account.extracted.get(raw, 0)) for raw in RAW_ENTITIES.values()},
         "skipped": dict(account.skipped),
         "staged": {
-            entity: {name: int(asdict(account)["staged"].get(entity, {}).get(name, 0)) for name in STAGED_COUNTS}
+            entity: {name: int(account.staged[entity][name]) for name in STAGED_COUNTS}
             for entity in RAW_ENTITIES
         },
         "delivery": counts,

@@ -85,7 +85,7 @@ def _stores(settings: Settings) -> Iterator[Check]:
 
 
 def _clock(subject: str, url: str) -> Check:
-    """This machine's clock against the Date of the other's answer; no credentials are sent."""
+    """Compare the clock of this machine with the Date of the other's answer; no credentials are sent."""
     try:
         answer = httpx.get(url, timeout=15)
         there = parsedate_to_datetime(answer.headers["Date"])

@@ -16,7 +16,10 @@ Changes = dict[str, list[dict[str, Any]]]
 def summary_of(
     state: StateStore, run_ids: Sequence[str], dealer_ids: Sequence[str], errors: Sequence[str]
 ) -> tuple[dict[str, Any], Changes]:
-    """The summary and per dealer the differences; a dealer that the run did not come to has an error that says so."""
+    """The summary and per dealer the differences; a dealer that the run did not come to has an error that says so.
+
+    ``errors`` are why a run stopped before its end, such as a publication that failed after all deliveries.
+    """
     known: dict[str, dict[str, Any]] = {}
     with state.begin() as connection:
         for run_id in run_ids:
@@ -31,4 +34,4 @@ def summary_of(
             message = "; ".join(errors) or "the run ended before this dealer was done; run it again"
             dealers[dealer_id] = dealer_summary([{"kind": "source", "message": message}], None, DealerDelivery())
     ok = not errors and all(part["ok"] for part in dealers.values())
-    return {"ok": ok, "dealers": dealers}, {dealer_id: kept["changes"] for dealer_id, kept in known.items()}
+    return {"ok": ok, "errors": list(errors), "dealers": dealers}, {dealer_id: kept["changes"] for dealer_id, kept in known.items()}

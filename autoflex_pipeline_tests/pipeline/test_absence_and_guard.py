@@ -66,7 +66,7 @@ def test_an_emptied_list_is_not_believed_and_a_person_can_let_it_through(world: 
     world.pass_time(minutes=6)
     assert world.look()[JANSEN].has_work
     summary = world.sync(allow_mass_change=True)
-    assert summary["ok"]
+    assert summary["ok"], summary
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 6
 
 

@@ -41,7 +41,7 @@ def test_a_tick_brings_open_work_and_not_the_past(world: World) -> None:
 def test_a_backfill_stages_the_months_and_sends_no_history(world: World) -> None:
     history(world)
     summary = world.sync(JANSEN, months=("2026-09", "2026-09"))
-    assert summary["ok"]
+    assert summary["ok"], summary
     assert staged(world) == ["50001", "50002"]
     assert summary["dealers"][JANSEN]["extracted"]["order"] == 2
     assert world.imports() == 0
@@ -69,7 +69,7 @@ def test_a_second_backfill_changes_nothing(world: World) -> None:
 def test_open_work_in_the_months_is_delivered(world: World) -> None:
     history(world)
     summary = world.sync(months=("2026-11", "2026-11"))
-    assert summary["ok"]
+    assert summary["ok"], summary
     assert summary["dealers"][JANSEN]["delivery"]["created"] == 1
 
 

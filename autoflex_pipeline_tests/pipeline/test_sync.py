@@ -24,7 +24,7 @@ def test_a_first_sync_brings_every_field_of_an_appointment_to_claire(world: Worl
         },
     )
     summary = world.sync()
-    assert summary["ok"]
+    assert summary["ok"], summary
     part = summary["dealers"][JANSEN]
     assert part["extracted"] == {"order": 1, "order_line": 2, "vehicle": 1, "relation": 2}
     assert part["staged"]["appointment"] == {"accepted": 1, "unchanged": 0, "quarantined": 0}
@@ -62,7 +62,7 @@ def test_a_second_sync_sends_nothing(world: World) -> None:
     world.sync()
     sent = world.imports()
     summary = world.sync()
-    assert summary["ok"]
+    assert summary["ok"], summary
     assert world.imports() == sent
     assert summary["dealers"][JANSEN]["delivery"]["unchanged"] == 3
     assert summary["dealers"][JANSEN]["staged"]["appointment"] == {"accepted": 0, "unchanged": 3, "quarantined": 0}
