@@ -17,7 +17,7 @@ class _Control:
     """What both have: faults, and a connection that is closed in the end."""
 
     def __init__(self, control_url: str) -> None:
-        self._http = httpx.Client(base_url=control_url, timeout=60)
+        self._http = httpx.Client(base_url=control_url, timeout=60, trust_env=False)  # loopback: never through a proxy
 
     def __enter__(self) -> Self:
         return self
