@@ -23,9 +23,11 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    bindparam,
     delete,
     func,
     insert,
+    null,
     select,
     update,
 )
@@ -101,6 +103,24 @@ disposition = SqlTable(
 )
 
 
+# Made once and run for many rows at a time: building a statement for each answer cost more than the request itself.
+_OF_APPOINTMENT = (
+    (intent.c.dealer_id == bindparam("dealer"))
+    & (intent.c.location_id == bindparam("location"))
+    & (intent.c.dms_number == bindparam("of_appointment"))
+)
+_CLOSE = (
+    update(intent)
+    .where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
+    .values(answered_at=bindparam("now"), body=None, will_hold=null(), result=bindparam("outcome"))
+)
+_SUPERSEDE = (
+    update(intent)
+    .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
+    .values(answered_at=bindparam("now"), body=None, will_hold=null(), result="superseded")
+)
+
+
 def store_origin(connection: Connection) -> str:
     """The name of this store, made when it is first asked for."""
     known = connection.scalar(select(origin.c.origin))
@@ -166,21 +186,15 @@ def close_intents(
     connection: Connection, dealer_id: str, location_id: str, answers: Sequence[tuple[str, int, str]], now: datetime
 ) -> None:
     """Note answers (dms_number, intent_number, result); one that Claire took closes the older ones as superseded."""
-    for dms_number, number, result in answers:
-        of_appointment = (
-            (intent.c.dealer_id == dealer_id)
-            & (intent.c.location_id == location_id)
-            & (intent.c.dms_number == dms_number)
-        )
-        closed = {"answered_at": now, "body": None, "will_hold": None}
+    rows: Rows = [
+        {"of_appointment": dms_number, "number": number, "outcome": result} for dms_number, number, result in answers
+    ]
+    if rows:
+        connection.execute(_CLOSE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in rows])
+    if taken := [row for row in rows if row["outcome"] in ("created", "updated", "unchanged") and row["number"] > 1]:
         connection.execute(
-            update(intent).where(of_appointment, intent.c.intent_number == number).values(**closed, result=result)
+            _SUPERSEDE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in taken]
         )
-        if result != "rejected" and number > 1:
-            older = update(intent).where(
-                of_appointment, intent.c.intent_number < number, intent.c.answered_at.is_(None)
-            )
-            connection.execute(older.values(**closed, result="superseded"))
 
 
 def acknowledged_rows(
