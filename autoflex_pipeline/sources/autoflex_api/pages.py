@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autoflex_pipeline.errors import SourceError
@@ -57,7 +57,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
-    """A list as it was read: distinct records, whether its end was reached, and why not.
+    """A list as it was read: the records in scope, whether its end was reached, and why not.
 
     ``rows`` counts those of the last reading, also out of scope; ``refused``: the DMS refused the very first page.
     """
@@ -161,7 +161,7 @@ def _broken_off(pages: list[Page], errors: list[SourceError | None]) -> Crawl:
 def _result(pages: list[Page], error: str | None) -> Crawl:
     on_pages = Counter(key for page in pages for key in page.keys)
     return Crawl(
-        records=unite([[record for page in pages for record in page.records]]),
+        records=tuple(record for page in pages for record in page.records),
         pages=len(pages) if error is None else None,
         error=error,
         rows=sum(page.rows for page in pages),
@@ -169,11 +169,13 @@ def _result(pages: list[Page], error: str | None) -> Crawl:
     )
 
 
-def unite(rounds: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
+def unite(rounds: Sequence[Sequence[Record]]) -> tuple[Record, ...]:
     """Distinct records in the order the DMS gave them, numbered from 1; of one key the last one read.
 
     Records without a key are told apart by their text: as many equal ones stay as one reading held.
     """
+    if len(rounds) == 1 and None not in (keys := {record.key for record in rounds[0]}) and len(keys) == len(rounds[0]):
+        return _numbered(rounds[0])  # nearly always so, and a look at a dealer does little else
     latest: dict[tuple[str | None, str, int], tuple[int, int, Record]] = {}
     for number, records in enumerate(rounds):
         keyless: Counter[str] = Counter()
@@ -181,5 +183,13 @@ def unite(rounds: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
             keyless[record.text] += record.key is None
             identity = (record.key, "", 0) if record.key is not None else (None, record.text, keyless[record.text])
             latest[identity] = (place, number, record)
-    ordered = sorted(latest.values(), key=lambda entry: entry[:2])
-    return tuple(replace(record, ordinal=place) for place, (_, _, record) in enumerate(ordered, start=1))
+    return _numbered([record for _, _, record in sorted(latest.values(), key=lambda entry: entry[:2])])
+
+
+def _numbered(records: Sequence[Record]) -> tuple[Record, ...]:
+    return tuple(
+        record
+        if record.ordinal == place
+        else Record(record.entity, record.key, record.parent, record.text, record.source, place)
+        for place, record in enumerate(records, start=1)
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from msgspec import UNSET
@@ -33,8 +33,7 @@ class Filter:
         return f"{self.field}[{self.operator}]:…" if self.field in names.personal_fields() else str(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of an answer. ``values`` are those of the judged fields (UNSET when absent)."""
 
     text: str
@@ -84,7 +83,7 @@ class Question:
 
     def page(self, number: int, rows: Rows) -> Page:
         """The page that ``rows`` make; FilterIgnoredError when a row shows that the filter was ignored."""
-        read = [self._row(text) for text in rows.texts]
+        read = self._rows(rows.texts)
         if self.contradicts is not None and any(self.contradicts(row) for row in read):
             raise FilterIgnoredError(f"{self.source(number)}: the DMS ignores this filter")
         source = self.source(number)
@@ -101,15 +100,19 @@ class Question:
             has_next=rows.has_next,
         )
 
-    def _row(self, text: str) -> Row:
+    def _rows(self, texts: Iterable[str]) -> list[Row]:
         id_field = names.id_field(self.entity)
         parent_field = names.parent_field(self.entity)
-        key, parent, *values = read_fields(text, id_field, parent_field or id_field, *self.judged)
-        parent_text = as_text(parent) if parent_field else None
-        if parent_text is None and parent_field and self.filter is not None and self.filter.field == parent_field:
-            # Asked for by its order, the line came without naming it: it is that order's all the same.
-            parent_text = self.filter.value
-        return Row(text, as_text(key), parent_text, tuple(values))
+        asked = (id_field, parent_field or id_field, *self.judged)
+        # Asked for by its order, a line that comes without naming it is that order's all the same.
+        of_order = self.filter.value if self.filter is not None and self.filter.field == parent_field else None
+        found = []
+        for text in texts:
+            key, parent, *values = read_fields(text, *asked)
+            found.append(
+                Row(text, as_text(key), (as_text(parent) or of_order) if parent_field else None, tuple(values))
+            )
+        return found
 
 
 def is_flag_set(value: object) -> bool:
