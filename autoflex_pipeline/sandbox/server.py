@@ -6,6 +6,7 @@ There is no access log: the DMS login carries its credentials in the query strin
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -38,16 +39,6 @@ class RunningServer:
     _thread: threading.Thread
 
     @property
-    def login_url(self) -> str:
-        """The Autoflex ``login_url``."""
-        return f"{self.url}/v2"
-
-    @property
-    def claire_base_url(self) -> str:
-        """The Claire ``base_url``: the part before /v1."""
-        return f"{self.url}/api"
-
-    @property
     def control_url(self) -> str:
         """Where the control routes are."""
         return f"{self.url}/control"
@@ -64,12 +55,22 @@ class RunningAutoflex(RunningServer):
 
     service: AutoflexService
 
+    @property
+    def login_url(self) -> str:
+        """The Autoflex ``login_url``."""
+        return f"{self.url}/v2"
+
 
 @dataclass
 class RunningClaire(RunningServer):
-    """A Claire in a thread."""
+    """A Claire in a thread; ``service`` is its state."""
 
     service: ClaireService
+
+    @property
+    def claire_base_url(self) -> str:
+        """The Claire ``base_url``: the part before /v1."""
+        return f"{self.url}/api"
 
 
 @contextmanager
@@ -122,6 +123,8 @@ def serve_claire(service: ClaireService, port: int, on_started: Callable[[str], 
 
 def _serve(app: FastAPI, port: int, on_started: Callable[[str], None]) -> None:
     listener = _listener(port)
+    # Uvicorn hands the signal that ended it on to the handler from before; SIGTERM is to end as quietly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     on_started(_url(listener))
     try:
         uvicorn.Server(_config(app)).run(sockets=[listener])

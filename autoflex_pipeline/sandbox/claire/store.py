@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from autoflex_pipeline.sandbox.claire.merge import Document
 from autoflex_pipeline.sandbox.database import open_database
@@ -156,7 +157,7 @@ class ClaireStore:
         self._connection.execute(
             "INSERT INTO effect (at, appointment_nr, location_id, dms_nr, source, result, idempotency_key, changes)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (at, *appointment, source, result, idempotency_key, json.dumps(changes, ensure_ascii=False)),
+            (at, *appointment, source, result, idempotency_key, msgspec.json.encode(changes).decode()),
         )
 
     def list_page(
@@ -200,7 +201,7 @@ class ClaireStore:
             " AND id > ? ORDER BY id LIMIT ?",
             (source, nr, after, limit),
         )
-        return [{**effect, "changes": json.loads(effect["changes"])} for effect in found]
+        return [{**effect, "changes": msgspec.json.decode(effect["changes"])} for effect in found]
 
     def counts(self) -> dict[str, int]:
         """How many appointments, requests and effects (of imports) there are."""
@@ -226,7 +227,7 @@ class ClaireStore:
 
 def _appointment(row: sqlite3.Row | tuple[Any, ...]) -> Appointment:
     nr, location_id, dms_nr, status, updated_at, document = row
-    return Appointment(nr, location_id, dms_nr, status, updated_at, json.loads(document))
+    return Appointment(nr, location_id, dms_nr, status, updated_at, msgspec.json.decode(document))
 
 
 def _searchable(document: Document) -> tuple[str | None, str | None, str | None]:
@@ -234,4 +235,4 @@ def _searchable(document: Document) -> tuple[str | None, str | None, str | None]
 
 
 def _text(document: Document) -> str:
-    return json.dumps(document, ensure_ascii=False)
+    return msgspec.json.encode(document).decode()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from faker import Faker
-
 Row = dict[str, Any]
 
 _PREFIXES = ("van", "de", "van den", "van der", "van de", "ter", "ten", "in 't", "'t", "von", "el", "op den")
@@ -28,6 +26,9 @@ class People:
     """Draws relations from pools of Dutch names, streets and places made once with Faker."""
 
     def __init__(self, rng: random.Random) -> None:
+        # Imported late: it takes a good part of a second, and a Claire by itself draws no people.
+        from faker import Faker
+
         self._rng = rng
         fake = Faker("nl_NL")
         fake.seed_instance(rng.randrange(2**32))

@@ -152,6 +152,9 @@ def test_malformed_large_unknown_key_and_foreign_location(
     headers = {"Authorization": "claire-key-1", "Content-Type": "application/json"}
     assert client.post(url, content=b'{"location_id":', headers=headers).status_code == 400
     assert client.post(url, content=b"[]", headers=headers).status_code == 400
+    assert client.post(url, content=b'{"dms_nr": "\xff"}', headers=headers).status_code == 400
+    assert client.post(url, content=rb'{"dms_nr": "\ud800"}', headers=headers).status_code == 400
+    assert client.post(url, content=b"[" * 100_000, headers=headers).status_code == 400
     assert client.post(url, content=b"{}", headers=headers | {"Content-Type": "text/plain"}).status_code == 400
     assert client.post(url, content=b" " * 1_000_001, headers=headers).status_code == 413
     assert importer.post(key="Bearer claire-key-1").status_code == 401

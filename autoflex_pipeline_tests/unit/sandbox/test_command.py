@@ -13,8 +13,8 @@ from autoflex_pipeline.sandbox.demo import DEMO_CLAIRE_KEY, DEMO_DEALERS
 from autoflex_pipeline.sandbox.server import RunningAutoflex
 
 
-@pytest.mark.parametrize("which", ["autoflex", "claire"])
-def test_a_stand_in_serves_as_a_process_and_ends_on_ctrl_c(tmp_path: Path, which: str) -> None:
+@pytest.mark.parametrize(("which", "ending"), [("autoflex", signal.SIGINT), ("claire", signal.SIGTERM)])
+def test_a_stand_in_serves_as_a_process_and_ends_when_told(tmp_path: Path, which: str, ending: signal.Signals) -> None:
     command = [sys.executable, "-m", "autoflex_pipeline.sandbox", which, "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -27,7 +27,7 @@ def test_a_stand_in_serves_as_a_process_and_ends_on_ctrl_c(tmp_path: Path, which
             else:
                 headers = {"Authorization": DEMO_CLAIRE_KEY}
                 assert client.get(f"{url}/api/v1/appointments/list", headers=headers).json()["data"] == []
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         out, err = process.communicate(timeout=30)
         assert (process.returncode, err) == (0, "")
         assert "demo-password" not in out
