@@ -31,9 +31,10 @@ RECIPE = Recipe(
     },
     reads={"appointment_date": f"read_local(coalesce(stripped({_PLANNED}), {_ORDERED}))::DATE"},
     helpers={
-        "ordered_on": "read_created_at::DATE",
+        "ordered_on": "CASE WHEN moment_created_at IS NOT NULL THEN read_created_at::DATE END",
         "is_out_before_in": """
             CASE
+                WHEN moment_scheduled_in_at IS NULL OR moment_scheduled_out_at IS NULL THEN false
                 WHEN is_day_only(raw_scheduled_in_at) OR is_day_only(raw_scheduled_out_at)
                 THEN read_scheduled_out_at::DATE < read_scheduled_in_at::DATE
                 ELSE moment_scheduled_out_at < moment_scheduled_in_at

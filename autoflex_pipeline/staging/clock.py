@@ -1,4 +1,4 @@
-"""Local time of the dealers as tables in DuckDB: every day from 1970 to 2100 with its offset and its clock change.
+"""Local time of the dealers as tables in DuckDB: every day from 1990 to 2050 with its offset and its clock change.
 
 Asking ICU for each row is slow, and it resolves the nights of the clock change without saying so. Here a time that
 does not exist moves forward by the gap and one that exists twice is the first: both are the offset *before* the change.
@@ -15,7 +15,8 @@ import duckdb
 
 from autoflex_pipeline.staging.context import DEFAULT_WAITING_HOURS, DEFAULT_ZONE, StagingContext
 
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2051, 1, 1, tzinfo=UTC)
+"""A time outside of these years is no time of a work order, and counts as unreadable."""
 STEP = timedelta(days=7)
 """No zone changes its offset twice in a week."""
 
@@ -36,7 +37,7 @@ class Period(NamedTuple):
 
 @lru_cache(maxsize=64)
 def periods(timezone: str) -> tuple[Period, ...]:
-    """The days from 1970 to 2100 in ``timezone``: single days with a clock change, and the spans between them."""
+    """The days from 1990 to 2050 in ``timezone``: single days with a clock change, and the spans between them."""
     zone = ZoneInfo(timezone)
     found: list[Period] = []
     day, offset, moment = FIRST.date(), _offset(zone, FIRST), FIRST
@@ -51,7 +52,7 @@ def periods(timezone: str) -> tuple[Period, ...]:
             found.append(Period(change_day, change_day, changes_from, changes_until, offset, new))
             day, offset = change_day + timedelta(days=1), new
         moment = following
-    found.append(Period(day, LAST.date(), None, None, offset, offset))
+    found.append(Period(day, LAST.date() - timedelta(days=1), None, None, offset, offset))
     return tuple(found)
 
 

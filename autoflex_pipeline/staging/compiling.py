@@ -1,6 +1,6 @@
 """From a recipe and the model's declarations to the one query that types, repairs and judges a batch.
 
-The query reads the temporary table ``batch`` (see ``stage.sql``) and gives a row per raw record of it: the values of
+The query reads the temporary table ``batch`` (see ``stage.sql``; ``$first`` and ``$last`` are its bounds) and gives a row per raw record of it: the values of
 the fields, ``skip`` (why it is not staged), ``is_rejected``, and ``findings``, a list of (rule, before, after) with
 ``rule`` as numbered by ``all_rules``. It is built in layers, each a SELECT over the one before, in which the columns
 that ``rules`` names come to be. Besides those: ``odd`` tells that tidying may change a text of the record, ``today`` is
@@ -116,7 +116,7 @@ def _opened(recipe: Recipe) -> str:
     return (
         "SELECT seq, dealer_id, record_key, record_key AS dms_number, source, record, "
         f"try(json_transform(record, {_literal(spec)})) AS r "
-        "FROM raw_record SEMI JOIN batch USING (seq) WHERE seq >= (SELECT min(seq) FROM batch)"
+        "FROM raw_record SEMI JOIN batch USING (seq) WHERE seq BETWEEN $first AND $last"
     )
 
 

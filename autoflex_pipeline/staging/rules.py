@@ -155,7 +155,9 @@ def kind_rules(recipe: Recipe, info: FieldInfo) -> tuple[Rule, ...]:
         return _text_rules(name, raw, tidy, unless=recipe.normalised.get(name, "false"))
     if kind is Kind.MOMENT:
         return _moment_rules(name, raw)
-    if kind in (Kind.FLAG, Kind.DAY, Kind.WHOLE):
+    # A field that must be there rejects the row by a rule of its own.
+    is_own = kind is Kind.DAY and info.empty == "required"
+    if kind in (Kind.FLAG, Kind.DAY, Kind.WHOLE) and not is_own:
         return (_unreadable(name, f"read_{name} IS NULL AND stripped({raw}) IS NOT NULL"),)
     return ()
 

@@ -70,7 +70,10 @@ def _type_batch(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
 
 
 def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {typed_query(entity, mode)}")
+    # As values, the bounds let DuckDB pass over the blocks of raw_record that hold nothing of the batch.
+    first, last = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM batch").fetchall()[0]
+    query = typed_query(entity, mode)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {query}", {"first": first, "last": last})
 
 
 def _install(connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext) -> None:
