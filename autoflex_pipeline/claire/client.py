@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import tenacity
 from pydantic import SecretStr
 from pyrate_limiter import Limiter, Rate
@@ -243,7 +243,7 @@ class ClaireConnection:
         code = response.status_code
         if 200 <= code < 300:
             try:
-                return read(json.loads(body))
+                return read(msgspec.json.decode(body))
             except (ValueError, KeyError, TypeError, IndexError, AttributeError):
                 raise _TransientError(f"Claire's answer {code} is not what the contract says", code) from None
         if code == 404 and call.none_on_404:
@@ -259,7 +259,7 @@ class ClaireConnection:
         """Claire's message from its problem+json, with the fields that it names; never the key."""
         said = ""
         try:
-            problem = json.loads(body)
+            problem = msgspec.json.decode(body)
             texts = [str(problem.get("detail") or problem.get("title") or "")]
             texts += [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors") or ()]
             said = "; ".join(text for text in texts if text)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
 
 import duckdb
 
 from autoflex_pipeline.claire import mirror
 from autoflex_pipeline.claire.client import ClaireConnections
 from autoflex_pipeline.claire.documents import projections
-from autoflex_pipeline.claire.intents import prepare
+from autoflex_pipeline.claire.intents import Prepared, prepare
 from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
 from autoflex_pipeline.claire.plan import Plan, make_plan
 from autoflex_pipeline.claire.policies import Candidate
@@ -25,6 +24,8 @@ from autoflex_pipeline.warehouse import Warehouse
 
 BATCH = 500
 """Documents that are built, made durable and sent together: bounds the memory."""
+
+STILL_ON_THEIR_WAY = 128
 
 RETRY_MINUTES = 1
 """When what failed is due again: at the next tick."""
@@ -139,25 +140,21 @@ class _Delivery:
             self._leave(plan, plan.to_send, "configuration", str(error))
             return {}
         results: dict[str, str] = {}
+        left = list(plan.to_send)
         with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
             sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
-            left = list(plan.to_send)
-            while left and not sender.is_stopped:
-                batch, left = left[:BATCH], left[BATCH:]
-                built = self._projections(batch)
-                with self._state.begin() as state:
-                    prepared = prepare(
-                        state,
-                        self._dealer,
-                        batch,
-                        built,
-                        run_id=self._run_id,
-                        now=self._clock(),
-                        force=self._options.force,
-                    )
-                    outbox.clear_dispositions(state, self._dealer.id, prepared.equal)
-                results |= dict.fromkeys(prepared.equal, "unchanged")
-                sender.send(prepared.intents)
+            try:
+                while left and not sender.is_stopped:
+                    batch, left = left[:BATCH], left[BATCH:]
+                    prepared = self._prepare(batch)
+                    results |= dict.fromkeys(prepared.equal, "unchanged")
+                    sender.start(prepared.intents)
+                    # The next batch is made while the last ones of this are on their way.
+                    sender.drain(down_to=STILL_ON_THEIR_WAY)
+                sender.drain()
+            except BaseException:
+                sender.abandon()
+                raise
         results |= sender.tally.results
         self._result.changes = sender.tally.changes
         self._result.retries = sender.tally.retries
@@ -165,6 +162,26 @@ class _Delivery:
             kind = "configuration" if sender.fault else "transport"
             self._leave(plan, left, kind, sender.fault or "Claire could not be reached")
         return results
+
+    def _prepare(self, batch: Sequence[Candidate], *, dry_run: bool = False) -> Prepared:
+        """Make the intents of a batch durable (not in a dry run)."""
+        keys = [(self._dealer.id, candidate.dms_number) for candidate in batch]
+        with self._warehouse.open() as connection:
+            built = projections(connection, keys, {self._dealer.id: self._dealer.timezone})
+        with self._state.begin() as state:
+            prepared = prepare(
+                state,
+                self._dealer,
+                batch,
+                built,
+                run_id=self._run_id,
+                now=self._clock(),
+                force=self._options.force,
+                dry_run=dry_run,
+            )
+            if not dry_run:
+                outbox.clear_dispositions(state, self._dealer.id, prepared.equal)
+        return prepared
 
     def _leave(self, plan: Plan, candidates: Sequence[Candidate], kind: str, reason: str) -> None:
         """The rest stays pending, and the dealer fails."""
@@ -186,18 +203,7 @@ class _Delivery:
         now = self._clock()
         results: dict[str, str] = {}
         for batch in _batches(plan.to_send):
-            built = self._projections(batch)
-            with self._state.begin() as state:
-                prepared = prepare(
-                    state,
-                    self._dealer,
-                    batch,
-                    built,
-                    run_id=self._run_id,
-                    now=now,
-                    force=self._options.force,
-                    dry_run=True,
-                )
+            prepared = self._prepare(batch, dry_run=True)
             results |= dict.fromkeys(prepared.equal, "unchanged")
             for intent in prepared.intents:
                 result = "updated" if intent.candidate.is_acknowledged else "created"
@@ -205,7 +211,7 @@ class _Delivery:
                 self._result.changes.append(
                     {
                         "dms_number": intent.candidate.dms_number,
-                        "fields_changed": intent.fields_changed,
+                        "fields_changed": outbox.from_json(intent.fields_changed),
                         "result": result,
                     }
                 )
@@ -233,11 +239,6 @@ class _Delivery:
                 "run": self._run_id,
             },
         )
-
-    def _projections(self, batch: Sequence[Candidate]) -> Mapping[tuple[str, str], Any]:
-        keys = [(self._dealer.id, candidate.dms_number) for candidate in batch]
-        with self._warehouse.open() as connection:
-            return projections(connection, keys, {self._dealer.id: self._dealer.timezone})
 
     def _sum_up(self, plan: Plan, results: Mapping[str, str]) -> None:
         with self._state.begin() as state:

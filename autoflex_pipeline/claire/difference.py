@@ -65,10 +65,11 @@ def difference(old: Document, new: Document) -> list[dict[str, Any]]:
     """
     before, after = _flat(old), _flat(new)
     changes = [
-        {"field": name, "old": before.get(name), "new": after.get(name)}
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
+        {"field": name, "old": value, "new": after.get(name)}
+        for name, value in before.items()
+        if value != after.get(name)
     ]
+    changes += [{"field": name, "old": None, "new": value} for name, value in after.items() if name not in before]
     if not changes and (old_order := _line_numbers(old)) != (new_order := _line_numbers(new)):
         changes.append({"field": "interventions", "old": old_order, "new": new_order})
     return changes
@@ -76,15 +77,15 @@ def difference(old: Document, new: Document) -> list[dict[str, Any]]:
 
 def _fields(entity: str, values: Document, *, as_null: Iterable[str]) -> Document:
     """The fields of one part as they are sent; ``as_null`` are columns that go as null although they keep."""
-    sent: Document = {}
-    for name, info in sent_fields(entity).items():
-        value = values.get(name)
-        if value is not None:
-            sent[name] = value
-        elif info.empty == "false":
-            sent[name] = False
-        elif info.empty == "clear" or info.name in as_null:
-            sent[name] = None
+    declared = sent_fields(entity)
+    sent = {name: value for name, value in values.items() if value is not None and name in declared}
+    if len(sent) < len(declared):
+        for name, info in declared.items():
+            if name not in sent:
+                if info.empty == "false":
+                    sent[name] = False
+                elif info.empty == "clear" or info.name in as_null:
+                    sent[name] = None
     return sent
 
 

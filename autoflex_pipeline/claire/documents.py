@@ -5,7 +5,6 @@ Only its hash is stored (table ``document``); the texts of the few that go out a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
@@ -13,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 import duckdb
+import msgspec
 
 from autoflex_pipeline.claire.contract import KIND, KINDS, Document, Version, sent_fields
 from autoflex_pipeline.claire.zones import QUARTER_US, install_zones
@@ -59,7 +59,7 @@ def projections(
     )
     connection.execute(_projection_sql(""))
     rows = connection.execute("SELECT dealer_id, dms_number, projection FROM projected").fetchall()
-    return {(dealer_id, dms_number): _version(json.loads(text)) for dealer_id, dms_number, text in rows}
+    return {(dealer_id, dms_number): _version(msgspec.json.decode(text)) for dealer_id, dms_number, text in rows}
 
 
 def _version(projected: dict[str, Any]) -> Version:

@@ -19,14 +19,14 @@ from autoflex_pipeline.state import outbox
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One request to be made: ``body`` byte for byte, and what Claire may hold once it took it."""
+    """One request to be made: ``body`` byte for byte, and as JSON text what Claire may hold once it took it."""
 
     candidate: Candidate
     intent_number: int
     idempotency_key: str
     body: str
-    will_hold: list[dict[str, Any]]
-    fields_changed: list[dict[str, Any]]
+    will_hold: str
+    fields_changed: str
     is_retry: bool
     claire_id: str | None
 
@@ -69,8 +69,8 @@ def prepare(
         if retry is not None:
             prepared.intents.append(retry)
             continue
-        held = [_as_version(each) for each in (acknowledged["held"] if acknowledged else [])]
-        possible = held + [_as_version(each) for row in open_rows for each in row["will_hold"]]
+        held = [_as_version(each) for each in (outbox.from_json(acknowledged["held"]) if acknowledged else [])]
+        possible = held + [_as_version(each) for row in open_rows for each in outbox.from_json(row["will_hold"])]
         document = document_to_send(projection, possible)
         before: list[Version | None] = [*possible] if acknowledged else [None, *possible]
         after = [apply(each, document, projection.references) for each in before]
@@ -88,8 +88,8 @@ def prepare(
                 intent_number,
                 outbox.idempotency_key(origin, *place, number, intent_number),
                 outbox.as_json({LOCATION: dealer.claire_location_id, **document}),
-                _without_repeats(after),
-                difference(held[0].document if held else {}, after[0].document),
+                outbox.as_json(_without_repeats(after)),
+                outbox.as_json(difference(held[0].document if held else {}, after[0].document)),
                 is_retry=False,
                 claire_id=acknowledged["claire_id"] if acknowledged else None,
             )
@@ -104,7 +104,7 @@ def prepare(
 
 def acknowledged_row(intent: Intent, claire_id: str, status: str, now: datetime) -> dict[str, Any]:
     """The row of ``acknowledged`` once Claire took ``intent``."""
-    document = intent.will_hold[0]["document"]
+    document = outbox.from_json(intent.will_hold)[0]["document"]
     names = {info.name: name for name, info in sent_fields("appointment").items()}
     day = document.get(names["appointment_date"])
     return {

@@ -10,7 +10,7 @@ import pyarrow as arrow
 from sqlalchemy import Connection
 
 from autoflex_pipeline.state.ledger import attempts_after, newest_attempt
-from autoflex_pipeline.state.outbox import acknowledged_after, as_json, newest_change
+from autoflex_pipeline.state.outbox import acknowledged_after, newest_change
 
 Rows = list[dict[str, Any]]
 MOMENT = arrow.timestamp("us", tz="UTC")
@@ -53,7 +53,7 @@ def _acknowledged(state: Connection) -> Callable[[int], Iterator[Rows]]:
 def _attempts(state: Connection) -> Callable[[int], Iterator[Rows]]:
     def read(after: int) -> Iterator[Rows]:
         for rows in attempts_after(state, after):
-            yield [row | {"delivery_id": row["id"], "fields_changed": as_json(row["fields_changed"])} for row in rows]
+            yield [row | {"delivery_id": row["id"]} for row in rows]
 
     return read
 

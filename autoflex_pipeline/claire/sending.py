@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -73,6 +73,9 @@ class Sender:
         self._pool = pool
         self._run_id = run_id
         self._clock = clock
+        self._done: SimpleQueue[Sent | BaseException] = SimpleQueue()
+        self._futures: list[Future[None]] = []
+        self._in_flight = 0
         self.stop = DealerStop()
         self.tally = Tally()
 
@@ -86,31 +89,33 @@ class Sender:
         """Whether no more is to be tried in this run."""
         return self.tally.given_up or self.fault is not None
 
-    def send(self, intents: Sequence[Intent]) -> None:
-        """Send all of them and write each answer down; returns when none is in flight any more."""
-        done: SimpleQueue[Sent | BaseException] = SimpleQueue()
+    def start(self, intents: Sequence[Intent]) -> None:
+        """Begin to send these; ``drain`` writes their answers down."""
+        self._futures = [future for future in self._futures if not future.done()]
+        self._futures += [self._pool.submit(self._work, intent) for intent in intents]
+        self._in_flight += len(intents)
 
-        def work(intent: Intent) -> None:
-            try:
-                done.put(self._send_one(intent))
-            except BaseException as error:
-                done.put(error)
+    def drain(self, *, down_to: int = 0) -> None:
+        """Write answers down until at most ``down_to`` intents are in flight."""
+        while self._in_flight > down_to:
+            answers = _gathered(self._done, self._in_flight)
+            self._in_flight -= len(answers)
+            self._write([answer for answer in answers if isinstance(answer, Sent)])
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
 
-        futures = [self._pool.submit(work, intent) for intent in intents]
+    def abandon(self) -> None:
+        """Begin nothing more: the run is breaking off."""
+        self.stop.reason = self.stop.reason or "the run was broken off"
+        for future in self._futures:
+            future.cancel()
+
+    def _work(self, intent: Intent) -> None:
         try:
-            left = len(futures)
-            while left:
-                answers = _gathered(done, left)
-                left -= len(answers)
-                self._write([answer for answer in answers if isinstance(answer, Sent)])
-                for answer in answers:
-                    if isinstance(answer, BaseException):
-                        raise answer
-        except BaseException:
-            self.stop.reason = self.stop.reason or "the run was broken off"
-            for future in futures:
-                future.cancel()
-            raise
+            self._done.put(self._send_one(intent))
+        except BaseException as error:
+            self._done.put(error)
 
     def _send_one(self, intent: Intent) -> Sent:
         if self.is_stopped:
@@ -193,7 +198,7 @@ class Sender:
             tally.changes.append(
                 {
                     "dms_number": sent.intent.candidate.dms_number,
-                    "fields_changed": sent.intent.fields_changed,
+                    "fields_changed": outbox.from_json(sent.intent.fields_changed),
                     "result": outcome.result,
                 }
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Integer, String, Text, func, insert, select
 from sqlalchemy import Column as SqlColumn
+from sqlalchemy import Connection, Integer, String, Text, func, insert, select
 from sqlalchemy import Table as SqlTable
 
 from autoflex_pipeline.state.store import UtcMoment, metadata
@@ -23,7 +23,7 @@ ledger = SqlTable(
     SqlColumn("result", String, nullable=False, comment="created, updated, unchanged, rejected, failed or pending."),
     SqlColumn("http_status", Integer, comment="Claire's answer; empty when there was none."),
     SqlColumn("message", Text, comment="What Claire said, or why it failed."),
-    SqlColumn("fields_changed", JSON, nullable=False, comment="List of {field, old, new} that the intent was about."),
+    SqlColumn("fields_changed", Text, nullable=False, comment="JSON list of {field, old, new} of the intent."),
     SqlColumn("run_id", String, nullable=False, comment="The run that sent it."),
     comment="One row per request that delivers a document; never changed.",
     sqlite_autoincrement=True,

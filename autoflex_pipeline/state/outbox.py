@@ -7,15 +7,14 @@ An intent is durable before its first request and keeps its number, key and body
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import (
-    JSON,
     Boolean,
     Connection,
     Date,
@@ -27,7 +26,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    null,
     select,
     update,
 )
@@ -60,8 +58,8 @@ intent = SqlTable(
     SqlColumn("idempotency_key", String, nullable=False, comment="Sent with every try of this intent, and no other."),
     SqlColumn("body", Text, comment="The request's body, byte for byte; empty once it is answered."),
     SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection it was made for."),
-    SqlColumn("will_hold", JSON, comment="What Claire may hold once it took it; empty once it is answered."),
-    SqlColumn("fields_changed", JSON, nullable=False, comment="List of {field, old, new}."),
+    SqlColumn("will_hold", Text, comment="JSON: what Claire may hold once it took it; empty once it is answered."),
+    SqlColumn("fields_changed", Text, nullable=False, comment="JSON list of {field, old, new}."),
     SqlColumn("created_at", UtcMoment, nullable=False, comment="When it was made."),
     SqlColumn("run_id", String, nullable=False, comment="The run that made it."),
     SqlColumn("answered_at", UtcMoment, comment="When Claire's answer was written down; empty until then."),
@@ -78,7 +76,7 @@ acknowledged = SqlTable(
     SqlColumn("dms_number", String, primary_key=True, comment="The appointment's number in the DMS."),
     SqlColumn("claire_id", String, nullable=False, comment="Claire's id of the appointment."),
     SqlColumn("status", String, nullable=False, comment="Its status in Claire when it last answered."),
-    SqlColumn("held", JSON, nullable=False, comment="What Claire holds; several when an answer was never had."),
+    SqlColumn("held", Text, nullable=False, comment="JSON: what Claire holds; several when an answer was never had."),
     SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection that Claire then equals."),
     SqlColumn("intent_number", Integer, nullable=False, comment="The last intent that Claire took."),
     SqlColumn("is_canceled", Boolean, nullable=False, comment="Whether it is canceled there."),
@@ -112,12 +110,12 @@ _OF_APPOINTMENT = (
 _CLOSE = (
     update(intent)
     .where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
-    .values(answered_at=bindparam("now"), body=None, will_hold=null(), result=bindparam("outcome"))
+    .values(answered_at=bindparam("now"), body=None, will_hold=None, result=bindparam("outcome"))
 )
 _SUPERSEDE = (
     update(intent)
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
-    .values(answered_at=bindparam("now"), body=None, will_hold=null(), result="superseded")
+    .values(answered_at=bindparam("now"), body=None, will_hold=None, result="superseded")
 )
 
 
@@ -272,8 +270,13 @@ def clear_dispositions(connection: Connection, dealer_id: str, dms_numbers: Coll
 
 
 def as_json(value: object) -> str:
-    """Compact JSON, the same for the same value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON text, the same for the same value."""
+    return msgspec.json.encode(value).decode()
+
+
+def from_json(text: str) -> Any:
+    """What ``as_json`` made a text of."""
+    return msgspec.json.decode(text)
 
 
 def _rows(connection: Connection, query: Any) -> Rows:

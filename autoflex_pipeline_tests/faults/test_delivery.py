@@ -176,7 +176,7 @@ def die(*_args):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if sys.argv[3] == "before the request":
-    sending.Sender.send = die
+    sending.Sender.start = die
 else:
     sending.Sender._write = die
 folder = Path(sys.argv[1])
