@@ -7,17 +7,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 
 from autoflex_pipeline.cli.output import EXIT_FAILED, EXIT_OK, Config, Json, console, installation, print_json
 from autoflex_pipeline.cli.processes import Children, free_port, python_module
 from autoflex_pipeline.cli.sync import run_and_summarise, show_summary
+from autoflex_pipeline.errors import ConfigurationError
 
 EDIT_EVERY_SECONDS = 20
 START_SECONDS = 100
@@ -52,7 +55,7 @@ def demo(
     folder = data.resolve()
     (folder / "sandbox").mkdir(parents=True, exist_ok=True, mode=0o700)
     _end_on_signals()
-    with Children(folder) as children:
+    with _only_one(folder), Children(folder) as children:
         try:
             environment = _start_sandbox(children, folder, lively=not (once or quiet_dealers))
             if once:
@@ -67,12 +70,27 @@ def demo(
 
 
 def _end_on_signals() -> None:
-    """SIGTERM ends the demo as Ctrl-C does."""
+    """SIGTERM ends the demo as Ctrl-C does; so does SIGINT where a shell started it with that ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two demos in one folder would write over each other's files."""
+    lock = FileLock(folder / "demo.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigurationError(f"a demo is running in {folder}; end it, or name another folder with --data") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _start_sandbox(children: Children, folder: Path, *, lively: bool) -> dict[str, str]:

@@ -35,6 +35,10 @@ from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicl
 from autoflex_pipeline.runs.publishing import publish_when_due
 
 OWNERS = ["team:data"]
+
+ONE_RUN = dg.BackfillPolicy.single_run()
+"""Any number of months is one run: of every asset of the job, or Dagster starts a run for each month."""
+
 RAW_ORDERS = ("open_orders", "orders_by_month")
 
 Context = dg.AssetExecutionContext
@@ -87,7 +91,7 @@ def external_assets() -> list[dg.AssetSpec]:
 def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     """What is read from the DMS, verbatim."""
 
-    @dg.asset(deps=["autoflex"], group_name="raw", owners=OWNERS, kinds={"duckdb"})
+    @dg.asset(deps=["autoflex"], group_name="raw", owners=OWNERS, backfill_policy=ONE_RUN, kinds={"duckdb"})
     def open_orders(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
@@ -102,9 +106,9 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         deps=["autoflex"],
         group_name="raw",
         owners=OWNERS,
+        backfill_policy=ONE_RUN,
         kinds={"duckdb"},
         partitions_def=dealer_months(dealer_ids),
-        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def orders_by_month(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
@@ -118,7 +122,15 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(metadata=read_metadata(report))
 
     def part_asset(name: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str], description: str) -> Any:
-        @dg.asset(name=name, deps=deps, group_name="raw", owners=OWNERS, kinds={"duckdb"}, description=description)
+        @dg.asset(
+            name=name,
+            deps=deps,
+            group_name="raw",
+            owners=OWNERS,
+            backfill_policy=ONE_RUN,
+            kinds={"duckdb"},
+            description=description,
+        )
         def part(
             context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
         ) -> Materialized:
@@ -172,6 +184,7 @@ def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
         deps=deps,
         group_name="staging",
         owners=OWNERS,
+        backfill_policy=ONE_RUN,
         kinds={"duckdb", "pandera"},
         check_specs=entity_check_specs(entity),
         description=(
@@ -211,6 +224,7 @@ def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
     deps=list(MODELS),
     group_name="staging",
     owners=OWNERS,
+    backfill_policy=ONE_RUN,
     kinds={"duckdb"},
     check_specs=[
         dg.AssetCheckSpec(
@@ -248,7 +262,7 @@ def quarantine(
     )
 
 
-@dg.asset(deps=["quarantine", *MODELS], group_name="claire", owners=OWNERS, kinds={"duckdb"})
+@dg.asset(deps=["quarantine", *MODELS], group_name="claire", owners=OWNERS, backfill_policy=ONE_RUN, kinds={"duckdb"})
 def documents(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
 ) -> Materialized:
@@ -267,6 +281,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         deps=["documents"],
         group_name="claire",
         owners=OWNERS,
+        backfill_policy=ONE_RUN,
         kinds={"api"},
         check_specs=dealer_check_specs(dealer_ids, "claire_deliveries"),
     )
@@ -294,6 +309,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
     deps=["claire_deliveries", "quarantine", *MODELS],
     group_name="analysts",
     owners=OWNERS,
+    backfill_policy=ONE_RUN,
     kinds={"duckdb"},
 )
 def analytics(

@@ -24,14 +24,14 @@ def dealer_months(dealer_ids: Sequence[str]) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition(
         {
             "dealer": dg.StaticPartitionsDefinition(list(dealer_ids)),
-            "month": dg.MonthlyPartitionsDefinition(start_date=f"{FIRST_MONTH}-01", end_offset=MONTHS_AHEAD),
+            "month": dg.MonthlyPartitionsDefinition(start_date=FIRST_MONTH, end_offset=MONTHS_AHEAD, fmt="%Y-%m"),
         }
     )
 
 
 def partition_key(dealer_id: str, month: str) -> str:
     """The key of a dealer's month (YYYY-MM)."""
-    return str(dg.MultiPartitionKey({"dealer": dealer_id, "month": f"{month}-01"}))
+    return str(dg.MultiPartitionKey({"dealer": dealer_id, "month": month}))
 
 
 def check_months(first: str, last: str) -> None:
@@ -42,9 +42,9 @@ def check_months(first: str, last: str) -> None:
 
 
 def months_by_dealer(keys: Iterable[str]) -> dict[str, list[tuple[date, date]]]:
-    """Per dealer, first and last day of each month among the partition keys (``dealer|YYYY-MM-01``)."""
+    """Per dealer, first and last day of each month among the partition keys (``dealer|YYYY-MM``)."""
     months: dict[str, list[tuple[date, date]]] = {}
     for key in keys:
         dealer_id, _, month = key.partition("|")
-        months.setdefault(dealer_id, []).append(month_bounds(month[:7]))
+        months.setdefault(dealer_id, []).append(month_bounds(month))
     return {dealer_id: sorted(spans) for dealer_id, spans in months.items()}
