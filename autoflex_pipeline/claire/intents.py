@@ -114,6 +114,7 @@ def acknowledged_row(intent: Intent, claire_id: str, status: str, now: datetime)
         "held": intent.will_hold,
         "document_hash": intent.candidate.document_hash,
         "intent_number": intent.intent_number,
+        "is_billed": bool(document.get(names["is_billed"])),
         "is_canceled": bool(document.get(names["is_canceled"])),
         "appointment_date": date.fromisoformat(day) if day else None,
         "acknowledged_at": now,

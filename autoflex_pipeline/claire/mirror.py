@@ -20,6 +20,7 @@ ACKNOWLEDGED = arrow.schema(
         ("location_id", arrow.string()),
         ("dms_number", arrow.string()),
         ("document_hash", arrow.string()),
+        ("is_billed", arrow.bool_()),
         ("is_canceled", arrow.bool_()),
         ("appointment_date", arrow.date32()),
         ("change_number", arrow.int64()),

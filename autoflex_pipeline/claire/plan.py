@@ -100,7 +100,7 @@ def _guard(
     changing = [candidate for candidate in plan.to_send if candidate.cancels_or_redates]
     if options.is_tick:
         if options.open_list_emptied:
-            plan.guard = policies.emptied(_count_open(connection, dealer, not_canceled=True), dealer)
+            plan.guard = policies.emptied(_count_open_before(connection, dealer), dealer)
         plan.guard = plan.guard or policies.mass_change(len(changing), _count_open(connection, dealer), dealer)
         stopped = plan.to_send if plan.guard else []
     else:
@@ -169,14 +169,23 @@ def _settled(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings, know
     return {number for (number,) in rows}
 
 
-def _count_open(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings, *, not_canceled: bool = False) -> int:
-    """The open appointments that Claire has; ``not_canceled`` leaves out those that are canceled there."""
+def _count_open_before(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings) -> int:
+    """The appointments that are open as Claire last acknowledged them."""
+    row = connection.execute(
+        "SELECT count(*) FROM acknowledged WHERE dealer_id = $dealer AND location_id = $location "
+        "AND NOT is_billed AND NOT is_canceled",
+        {"dealer": dealer.id, "location": dealer.claire_location_id},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _count_open(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings) -> int:
+    """The open appointments that Claire has."""
     row = connection.execute(
         "SELECT count(*) FROM acknowledged k "
         "JOIN document d ON d.dealer_id = k.dealer_id AND d.dms_number = k.dms_number "
-        "WHERE k.dealer_id = $dealer AND k.location_id = $location AND d.is_open "
-        "AND NOT ($not_canceled AND k.is_canceled)",
-        {"dealer": dealer.id, "location": dealer.claire_location_id, "not_canceled": not_canceled},
+        "WHERE k.dealer_id = $dealer AND k.location_id = $location AND d.is_open",
+        {"dealer": dealer.id, "location": dealer.claire_location_id},
     ).fetchone()
     return int(row[0]) if row else 0
 

@@ -79,6 +79,7 @@ acknowledged = SqlTable(
     SqlColumn("held", Text, nullable=False, comment="JSON: what Claire holds; several when an answer was never had."),
     SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection that Claire then equals."),
     SqlColumn("intent_number", Integer, nullable=False, comment="The last intent that Claire took."),
+    SqlColumn("is_billed", Boolean, nullable=False, comment="Whether it is billed there."),
     SqlColumn("is_canceled", Boolean, nullable=False, comment="Whether it is canceled there."),
     SqlColumn("appointment_date", Date, comment="Its day there."),
     SqlColumn("acknowledged_at", UtcMoment, nullable=False, comment="When Claire last took a document."),

@@ -220,6 +220,7 @@ BOOKKEEPING: tuple[Table, ...] = (
             Column("location_id", "VARCHAR", "Claire's location."),
             NUMBER,
             Column("document_hash", "VARCHAR", "Hash of the document that Claire acknowledged last."),
+            Column("is_billed", "BOOLEAN", "Whether it is billed in Claire."),
             Column("is_canceled", "BOOLEAN", "Whether it is canceled in Claire."),
             Column("appointment_date", "DATE", "Its day in Claire."),
             Column("change_number", "BIGINT", "The state store's running number of the change."),
