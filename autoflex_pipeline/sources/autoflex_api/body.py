@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from autoflex_pipeline.sources.autoflex_api import names
 
+Fields = Callable[[Any], tuple[Any, ...]]
 Payload = dict[str, msgspec.Raw] | list[msgspec.Raw]
 
 _BOM = b"\xef\xbb\xbf"
@@ -91,29 +94,39 @@ def read_list(payload: Payload | None, name: str) -> dict[str, int] | None:
 
 
 @cache
-def _reader(fields: tuple[str, ...]) -> tuple[msgspec.json.Decoder[Any], tuple[str, ...]]:
-    """A decoder of only these fields of a record, and the attribute that holds each of ``fields``."""
+def _readers(fields: tuple[str, ...]) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any], Fields]:
+    """Decoders of only these fields, of an array of records and of one; and what gives the values of ``fields``."""
     attributes = {field: f"f{number}" for number, field in enumerate(dict.fromkeys(fields))}
     struct = msgspec.defstruct(
         "Fields",
         [(attribute, Any, msgspec.UNSET) for attribute in attributes.values()],
         rename={attribute: field for field, attribute in attributes.items()},
     )
-    return msgspec.json.Decoder(struct), tuple(attributes[field] for field in fields)
+    values = attrgetter(*(attributes[field] for field in fields))
+    get: Fields = (lambda record: (values(record),)) if len(fields) == 1 else values
+    return msgspec.json.Decoder(list[struct]), msgspec.json.Decoder(struct), get  # type: ignore[valid-type]
 
 
 def read_fields(text: str, *fields: str) -> tuple[Any, ...]:
     """The values of ``fields`` in a record; UNSET for one that is absent, and for all of what is no object."""
-    decoder, attributes = _reader(fields)
+    _, decoder, values = _readers(fields)
     try:
-        found = decoder.decode(text)
+        return values(decoder.decode(text))
     except msgspec.MsgspecError:
         return (msgspec.UNSET,) * len(fields)
-    return tuple(getattr(found, attribute) for attribute in attributes)
+
+
+def read_fields_of_all(texts: Sequence[str], *fields: str) -> list[tuple[Any, ...]]:
+    """``read_fields`` of many records, at once unless one of them is odd."""
+    decoder, _, values = _readers(fields)
+    try:
+        return [values(record) for record in decoder.decode(f"[{','.join(texts)}]")]
+    except msgspec.MsgspecError:
+        return [read_fields(text, *fields) for text in texts]
 
 
 def as_text(value: object) -> str | None:
     """An id or code as stripped text; None when it is absent, empty, or neither text nor whole number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value).strip() or None
+    if isinstance(value, str):
+        return value.strip() or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

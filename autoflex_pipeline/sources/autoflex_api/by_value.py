@@ -12,8 +12,8 @@ from autoflex_pipeline.sources.autoflex_api.body import as_text
 from autoflex_pipeline.sources.autoflex_api.client import Tally
 from autoflex_pipeline.sources.autoflex_api.connection import Connection
 from autoflex_pipeline.sources.autoflex_api.effort import by_value_is_cheaper
-from autoflex_pipeline.sources.autoflex_api.pages import Crawl, Record, unite
-from autoflex_pipeline.sources.autoflex_api.question import Filter, Question, Row
+from autoflex_pipeline.sources.autoflex_api.pages import Crawl, Record, Row, unite
+from autoflex_pipeline.sources.autoflex_api.question import Filter, Question
 
 MAX_REFUSALS = 10
 """After so many refused ids it is the filter that is refused, not a strange id."""
@@ -48,7 +48,9 @@ def read_records(connection: Connection, entity: str, ids: Sequence[str], tally:
     asked = _ask_each(connection, entity, missing, tally)
     if asked.filter_ignored:
         return whole
-    return Found(unite([whole.records + asked.records]), whole.read | asked.read, asked.empty, asked.error, whole.pages)
+    return Found(
+        unite(entity, [whole.records + asked.records]), whole.read | asked.read, asked.empty, asked.error, whole.pages
+    )
 
 
 def read_lines(connection: Connection, order_ids: Sequence[str], tally: Tally, *, force_by_id: bool) -> Found:
@@ -93,7 +95,7 @@ def _ask_each(connection: Connection, entity: str, ids: Sequence[str], tally: Ta
     asked = [(outcome.item, outcome.value) for outcome in outcomes if outcome.value is not None]
     done = [(value, crawl) for value, crawl in asked if crawl.complete]
     return Found(
-        records=unite([[record for _, crawl in asked for record in crawl.records]]),
+        records=unite(entity, [[record for _, crawl in asked for record in crawl.records]]),
         read=frozenset(
             value
             for value, crawl in done

@@ -116,7 +116,7 @@ def _check_lists(inspection: _Inspection) -> None:
 
 def _check_fields(inspection: _Inspection, entity: str, page: Page) -> None:
     asked = names.requested_fields(entity)
-    rows = [dict(zip(asked, read_fields(record.text, *asked), strict=True)) for record in page.records]
+    rows = [dict(zip(asked, read_fields(row.text, *asked), strict=True)) for row in page.found]
     for name in asked:
         evidence = names.field_evidence(entity, name)
         present = sum(row[name] is not UNSET for row in rows)
@@ -143,7 +143,7 @@ def _check_paging(inspection: _Inspection, entity: str, first: Page) -> None:
 def _check_id_filters(inspection: _Inspection, entity: str, first: Page) -> None:
     for filtered in dict.fromkeys((names.id_field(entity), names.parent_field(entity) or names.id_field(entity))):
         title = f"{entity} {names.FILTER.text}={filtered}[{names.EQ.text}]"
-        values = [text for record in first.records if (text := as_text(read_fields(record.text, filtered)[0]))]
+        values = [text for row in first.found if (text := as_text(read_fields(row.text, filtered)[0]))]
         evidence = names.field_evidence(entity, filtered)
         if len(set(values)) < 2:
             inspection.note(title, evidence, None, NO_ROW)
@@ -151,7 +151,7 @@ def _check_id_filters(inspection: _Inspection, entity: str, first: Page) -> None
         answer = inspection.page(title, evidence, Question(entity, Filter(filtered, values[0])))
         if answer is None:
             continue
-        found = {as_text(read_fields(record.text, filtered)[0]) for record in answer.records}
+        found = {as_text(read_fields(row.text, filtered)[0]) for row in answer.found}
         ok = found == {values[0]}
         wrong = "finds nothing, though the record is there" if not found else "is ignored: whole pages are read instead"
         inspection.note(title, evidence, ok, "is honoured" if ok else wrong)
@@ -171,8 +171,8 @@ def _check_filter(inspection: _Inspection, first: Page, asked: Filter, unwanted:
     answer = inspection.page(title, evidence, Question(names.ORDER.text, asked))
     if answer is None:
         return
-    came = any(unwanted(read_fields(record.text, asked.field)[0]) for record in answer.records)
-    exist = any(unwanted(read_fields(record.text, asked.field)[0]) for record in first.records)
+    came = any(unwanted(read_fields(row.text, asked.field)[0]) for row in answer.found)
+    exist = any(unwanted(read_fields(row.text, asked.field)[0]) for row in first.found)
     if came:
         inspection.note(title, evidence, False, "is ignored: the rows are sorted out here, at the cost of reading them")
     else:

@@ -159,6 +159,7 @@ class Connection:
         """The whole answer to ``question``, several pages at once; remembers how many pages it had."""
         name = question.source(1)
         result = crawl(
+            question.entity,
             lambda number: self.fetch_page(question, number, tally),
             self.workers,
             expected_pages=self.page_count(name),
@@ -170,7 +171,7 @@ class Connection:
 
     def read_few(self, question: Question, tally: Tally, *, enough: Callable[[Page], bool] | None = None) -> Crawl:
         """A short answer, up to a page that is ``enough``, one page after the other on this thread (maybe a worker)."""
-        return crawl(lambda number: self.fetch_page(question, number, tally), INLINE, enough=enough)
+        return crawl(question.entity, lambda number: self.fetch_page(question, number, tally), INLINE, enough=enough)
 
     def page_count(self, name: str) -> int | None:
         """How many pages the list ``name`` (its first page's source) had when it was last read to its end."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api.failures import FilterIgnoredError, RefusedRequestError
@@ -35,15 +36,25 @@ class Record:
     ordinal: int
 
 
+class Row(NamedTuple):
+    """One row of an answer, on its way to a record. ``values`` are those of the fields judged (UNSET when absent)."""
+
+    text: str
+    key: str | None
+    parent: str | None
+    source: str
+    values: tuple[Any, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: the records in scope, and of all its rows the keys, and the texts of those without a key.
+    """One page: the rows in scope, and of all its rows the keys, and the texts of those without a key.
 
     ``has_next`` is None where the answer does not say (a bare array).
     """
 
     number: int
-    records: tuple[Record, ...]
+    found: Sequence[Row]
     rows: int
     keys: frozenset[str]
     keyless: frozenset[str]
@@ -57,7 +68,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
-    """A list as it was read: the records in scope, whether its end was reached, and why not.
+    """A list as it was read: distinct records in scope, whether its end was reached, and why not.
 
     ``rows`` counts those of the last reading, also out of scope; ``refused``: the DMS refused the very first page.
     """
@@ -66,7 +77,6 @@ class Crawl:
     pages: int | None
     error: str | None
     rows: int
-    shifted: bool = False
     filter_ignored: bool = False
     refused: bool = False
 
@@ -79,7 +89,28 @@ class Crawl:
 Fetch = Callable[[int], Page]
 
 
+@dataclass(slots=True)
+class _Round:
+    """One reading of a list: its pages, and why it broke off."""
+
+    pages: list[Page]
+    error: str | None = None
+    filter_ignored: bool = False
+    refused: bool = False
+
+    @property
+    def found(self) -> list[Row]:
+        """The rows in scope, in the order of the pages."""
+        return [row for page in self.pages for row in page.found]
+
+    @property
+    def shifted(self) -> bool:
+        """Whether a key stands on two pages."""
+        return sum(len(page.keys) for page in self.pages) > len(frozenset().union(*(page.keys for page in self.pages)))
+
+
 def crawl(
+    entity: str,
     fetch: Fetch,
     workers: Workers,
     *,
@@ -92,18 +123,25 @@ def crawl(
     A key on two pages shows that rows moved meanwhile, and one that moved up may have been missed: then the list is
     read again (up to twice) and the readings are united, the last one read winning.
     """
-    rounds: list[Crawl] = []
+    rounds: list[_Round] = []
     while True:
         latest = _read_once(fetch, workers, expected_pages, enough)
         rounds.append(latest)
-        if not latest.complete or not latest.shifted or len(rounds) == MAX_CRAWLS:
-            return replace(latest, records=unite([one.records for one in rounds]))
-        expected_pages = latest.pages
+        if latest.error is not None or not latest.shifted or len(rounds) == MAX_CRAWLS:
+            return Crawl(
+                records=unite(entity, [one.found for one in rounds]),
+                pages=None if latest.error else len(latest.pages),
+                error=latest.error,
+                rows=sum(page.rows for page in latest.pages),
+                filter_ignored=latest.filter_ignored,
+                refused=latest.refused,
+            )
+        expected_pages = len(latest.pages)
 
 
 def _read_once(
     fetch: Fetch, workers: Workers, expected_pages: int | None, enough: Callable[[Page], bool] | None
-) -> Crawl:
+) -> _Round:
     pages: list[Page] = []
     seen: tuple[set[str], set[str]] = (set(), set())
     stalled = 0
@@ -111,7 +149,7 @@ def _read_once(
         first = len(pages) + 1
         numbers = range(first, min(first + _wave(len(pages), expected_pages, workers.width), MAX_PAGES + 1))
         if not numbers:
-            return _result(pages, f"there are more than {MAX_PAGES} pages; the rest was not read")
+            return _Round(pages, f"there are more than {MAX_PAGES} pages; the rest was not read")
         # Pages of a wave may lie beyond the end, where a DMS may refuse them: that says nothing about the others.
         outcomes = workers.map(fetch, numbers, go_on_after=(RefusedRequestError,))
         for place, outcome in enumerate(outcomes):
@@ -124,7 +162,7 @@ def _read_once(
             seen[0].update(page.keys)
             seen[1].update(page.keyless)
             if page.is_last or (enough is not None and enough(page)):
-                return _result(pages, None)
+                return _Round(pages)
             if stalled >= MAX_STALLED_PAGES:
                 return _repeating(pages)
 
@@ -136,60 +174,47 @@ def _wave(pages_read: int, expected_pages: int | None, width: int) -> int:
     return max(1, min(width, pages_read // 4))
 
 
-def _repeating(pages: list[Page]) -> Crawl:
+def _repeating(pages: list[Page]) -> _Round:
     """Pages that bring nothing new: a bare array that is not paged ends there, a list that promises more is broken."""
     if all(page.has_next is None for page in pages):
-        return _result(pages[:-MAX_STALLED_PAGES], None)
-    return _result(
+        return _Round(pages[:-MAX_STALLED_PAGES])
+    return _Round(
         pages,
         f"page {pages[-1].number} and those before it bring nothing new, yet the DMS says that more follow; "
         "what came is used, the next run tries again",
     )
 
 
-def _broken_off(pages: list[Page], errors: list[SourceError | None]) -> Crawl:
+def _broken_off(pages: list[Page], errors: list[SourceError | None]) -> _Round:
     """A reading that failed: with its first error, or, where pages were asked for at once, with the ignored filter."""
     known = [error for error in errors if error is not None]
     ignored = next((error for error in known if isinstance(error, FilterIgnoredError)), None)
-    return replace(
-        _result(pages, str(ignored or known[0])),
+    return _Round(
+        pages,
+        str(ignored or known[0]),
         filter_ignored=ignored is not None,
         refused=not pages and isinstance(known[0], RefusedRequestError),
     )
 
 
-def _result(pages: list[Page], error: str | None) -> Crawl:
-    on_pages = Counter(key for page in pages for key in page.keys)
-    return Crawl(
-        records=tuple(record for page in pages for record in page.records),
-        pages=len(pages) if error is None else None,
-        error=error,
-        rows=sum(page.rows for page in pages),
-        shifted=any(count > 1 for count in on_pages.values()),
-    )
-
-
-def unite(rounds: Sequence[Sequence[Record]]) -> tuple[Record, ...]:
+def unite(entity: str, rounds: Sequence[Sequence[Row | Record]]) -> tuple[Record, ...]:
     """Distinct records in the order the DMS gave them, numbered from 1; of one key the last one read.
 
     Records without a key are told apart by their text: as many equal ones stay as one reading held.
     """
-    if len(rounds) == 1 and None not in (keys := {record.key for record in rounds[0]}) and len(keys) == len(rounds[0]):
-        return _numbered(rounds[0])  # nearly always so, and a look at a dealer does little else
-    latest: dict[tuple[str | None, str, int], tuple[int, int, Record]] = {}
-    for number, records in enumerate(rounds):
+    if len(rounds) == 1 and None not in (keys := {row.key for row in rounds[0]}) and len(keys) == len(rounds[0]):
+        return _numbered(entity, rounds[0])  # nearly always so, and a look at a dealer does little else
+    latest: dict[tuple[str | None, str, int], tuple[int, int, Row | Record]] = {}
+    for number, rows in enumerate(rounds):
         keyless: Counter[str] = Counter()
-        for place, record in enumerate(records):
-            keyless[record.text] += record.key is None
-            identity = (record.key, "", 0) if record.key is not None else (None, record.text, keyless[record.text])
-            latest[identity] = (place, number, record)
-    return _numbered([record for _, _, record in sorted(latest.values(), key=lambda entry: entry[:2])])
+        for place, row in enumerate(rows):
+            keyless[row.text] += row.key is None
+            identity = (row.key, "", 0) if row.key is not None else (None, row.text, keyless[row.text])
+            latest[identity] = (place, number, row)
+    return _numbered(entity, [row for _, _, row in sorted(latest.values(), key=lambda entry: entry[:2])])
 
 
-def _numbered(records: Sequence[Record]) -> tuple[Record, ...]:
+def _numbered(entity: str, rows: Sequence[Row | Record]) -> tuple[Record, ...]:
     return tuple(
-        record
-        if record.ordinal == place
-        else Record(record.entity, record.key, record.parent, record.text, record.source, place)
-        for place, record in enumerate(records, start=1)
+        [Record(entity, row.key, row.parent, row.text, row.source, place) for place, row in enumerate(rows, start=1)]
     )

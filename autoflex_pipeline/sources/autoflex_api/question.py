@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from msgspec import UNSET
 
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import names
-from autoflex_pipeline.sources.autoflex_api.body import Rows, as_text, read_fields
+from autoflex_pipeline.sources.autoflex_api.body import Rows, as_text, read_fields_of_all
 from autoflex_pipeline.sources.autoflex_api.failures import FilterIgnoredError
-from autoflex_pipeline.sources.autoflex_api.pages import Page, Record
+from autoflex_pipeline.sources.autoflex_api.pages import Page, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,6 @@ class Filter:
     def shown(self) -> str:
         """As it may be stored: without the value of a field that holds personal data."""
         return f"{self.field}[{self.operator}]:…" if self.field in names.personal_fields() else str(self)
-
-
-class Row(NamedTuple):
-    """One row of an answer. ``values`` are those of the judged fields (UNSET when absent)."""
-
-    text: str
-    key: str | None
-    parent: str | None
-    values: tuple[Any, ...]
 
 
 Scope = Callable[[Row], bool]
@@ -83,35 +73,29 @@ class Question:
 
     def page(self, number: int, rows: Rows) -> Page:
         """The page that ``rows`` make; FilterIgnoredError when a row shows that the filter was ignored."""
-        read = self._rows(rows.texts)
-        if self.contradicts is not None and any(self.contradicts(row) for row in read):
-            raise FilterIgnoredError(f"{self.source(number)}: the DMS ignores this filter")
         source = self.source(number)
+        read = self._rows(rows.texts, source)
+        if self.contradicts is not None and any(self.contradicts(row) for row in read):
+            raise FilterIgnoredError(f"{source}: the DMS ignores this filter")
         return Page(
             number=number,
-            records=tuple(
-                Record(self.entity, row.key, row.parent, row.text, source, place)
-                for place, row in enumerate(read, start=1)
-                if self.in_scope is None or self.in_scope(row)
-            ),
+            found=read if self.in_scope is None else [row for row in read if self.in_scope(row)],
             rows=len(read),
-            keys=frozenset(row.key for row in read if row.key is not None),
-            keyless=frozenset(row.text for row in read if row.key is None),
+            keys=frozenset([row.key for row in read if row.key is not None]),
+            keyless=frozenset([row.text for row in read if row.key is None]),
             has_next=rows.has_next,
         )
 
-    def _rows(self, texts: Iterable[str]) -> list[Row]:
+    def _rows(self, texts: Sequence[str], source: str) -> list[Row]:
         id_field = names.id_field(self.entity)
         parent_field = names.parent_field(self.entity)
         asked = (id_field, parent_field or id_field, *self.judged)
         # Asked for by its order, a line that comes without naming it is that order's all the same.
         of_order = self.filter.value if self.filter is not None and self.filter.field == parent_field else None
         found = []
-        for text in texts:
-            key, parent, *values = read_fields(text, *asked)
-            found.append(
-                Row(text, as_text(key), (as_text(parent) or of_order) if parent_field else None, tuple(values))
-            )
+        for text, values in zip(texts, read_fields_of_all(texts, *asked), strict=True):
+            parent = (as_text(values[1]) or of_order) if parent_field else None
+            found.append(Row(text, as_text(values[0]), parent, source, values[2:]))
         return found
 
 

@@ -209,7 +209,7 @@ def _reading(entity: str, crawls: Sequence[Crawl], tally: Tally) -> Reading:
     error = next((crawl.error for crawl in crawls if crawl.error), None)
     return Reading(
         entity=entity,
-        records=unite([crawl.records for crawl in crawls]) if len(crawls) > 1 else crawls[0].records,
+        records=unite(entity, [crawl.records for crawl in crawls]) if len(crawls) > 1 else crawls[0].records,
         complete=error is None,
         error=error,
         requests=tally.requests,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoflex_pipeline.sources.autoflex_api import pages
-from autoflex_pipeline.sources.autoflex_api.pages import Page, Record, crawl
+from autoflex_pipeline.sources.autoflex_api.pages import Page, Row, crawl
 from autoflex_pipeline.sources.autoflex_api.workers import Workers
 from autoflex_pipeline_tests.unit.sources.fake_autoflex import FakeAutoflex, answers, error, fields_of, keys, order
 
@@ -28,10 +28,7 @@ def server(rows: list[tuple[str, int]], before: Callable[[int], None] = lambda _
         shown = rows[start : start + PAGE_SIZE]
         return Page(
             number=number,
-            records=tuple(
-                Record("order", key, None, f"{key}/{version}", f"order?page={number}", place)
-                for place, (key, version) in enumerate(shown, start=1)
-            ),
+            found=[Row(f"{key}/{version}", key, None, f"order?page={number}", ()) for key, version in shown],
             rows=len(shown),
             keys=frozenset(key for key, _ in shown),
             keyless=frozenset(),
@@ -49,7 +46,7 @@ def test_row_that_moved_up_over_a_page_break_is_found_by_reading_again() -> None
             del rows[0]  # 3 moves to page 1, which was read already
             rows.append(("2", 1))  # and 2 comes again, at the end: evidence
 
-    result = crawl(server(rows, move), ONE_BY_ONE)
+    result = crawl("order", server(rows, move), ONE_BY_ONE)
     assert result.complete
     assert {record.key for record in result.records} == {str(number) for number in range(9)}
     assert next(record.text for record in result.records if record.key == "2") == "2/1"
@@ -64,7 +61,7 @@ def test_list_that_never_stops_moving_is_read_three_times_at_most() -> None:
         if number == 2:
             rows.insert(0, (f"new-{len(asked)}", 0))
 
-    result = crawl(server(rows, move), ONE_BY_ONE)
+    result = crawl("order", server(rows, move), ONE_BY_ONE)
     assert result.complete
     assert asked.count(1) == 3
     assert len({record.key for record in result.records}) == len(result.records) >= 11
@@ -74,7 +71,7 @@ def test_bare_array_that_is_not_paged_ends_where_it_repeats() -> None:
     def fetch(number: int) -> Page:
         return server(rows_of(1, 2), bare=True)(1)
 
-    result = crawl(fetch, ONE_BY_ONE)
+    result = crawl("order", fetch, ONE_BY_ONE)
     assert result.complete
     assert [record.key for record in result.records] == ["1", "2"]
 
@@ -93,7 +90,7 @@ def test_promise_of_a_next_page_that_never_ends_is_partial() -> None:
 
 def test_more_pages_than_the_limit_are_partial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "MAX_PAGES", 2)
-    result = crawl(server(rows_of(*range(9))), ONE_BY_ONE)
+    result = crawl("order", server(rows_of(*range(9))), ONE_BY_ONE)
     assert [record.key for record in result.records] == ["0", "1", "2", "3", "4", "5"]
     assert "more than 2 pages" in (result.error or "")
 
@@ -188,7 +185,7 @@ def test_whatever_moves_each_record_comes_once_and_numbered(
     count: int, script: list[Change], bare: bool, expected: int | None
 ) -> None:
     rows = rows_of(*range(count))
-    result = crawl(server(rows, play(rows, script), bare=bare), ONE_BY_ONE, expected_pages=expected)
+    result = crawl("order", server(rows, play(rows, script), bare=bare), ONE_BY_ONE, expected_pages=expected)
     assert len({record.key for record in result.records}) == len(result.records)
     assert [record.ordinal for record in result.records] == list(range(1, len(result.records) + 1))
 
@@ -197,7 +194,7 @@ def test_whatever_moves_each_record_comes_once_and_numbered(
 @given(count=st.integers(0, 14), script=changes.map(lambda all_: [one for one in all_ if one[1] != "delete"]))
 def test_rows_that_only_move_down_are_never_missed(count: int, script: list[Change]) -> None:
     rows = rows_of(*range(count))
-    result = crawl(server(rows, play(rows, script)), ONE_BY_ONE)
+    result = crawl("order", server(rows, play(rows, script)), ONE_BY_ONE)
     if result.complete:
         assert {record.key for record in result.records} >= {str(number) for number in range(count)}
 
@@ -217,7 +214,7 @@ def test_after_evidence_of_moving_and_a_quiet_second_reading_nothing_is_missing_
         if rounds == 1:
             move(number)
 
-    result = crawl(server(rows, first_round_only), ONE_BY_ONE)
+    result = crawl("order", server(rows, first_round_only), ONE_BY_ONE)
     if rounds > 1 and result.complete:
         assert {record.text for record in result.records} >= {f"{key}/{version}" for key, version in rows}
         ordered = [record.key for record in result.records if record.key in dict(rows)]
