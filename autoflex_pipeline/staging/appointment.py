@@ -29,13 +29,13 @@ RECIPE = Recipe(
         "car_dms_number": Kind.REFERENCE,
         "contractor_dms_number": Kind.REFERENCE,
     },
-    reads={"appointment_date": f"read_local(coalesce(stripped({_PLANNED}), {_ORDERED}))::DATE"},
+    sources={"appointment_date": f"coalesce(stripped({_PLANNED}), {_ORDERED})"},
     helpers={
         "ordered_on": "CASE WHEN moment_created_at IS NOT NULL THEN read_created_at::DATE END",
         "is_out_before_in": """
             CASE
                 WHEN moment_scheduled_in_at IS NULL OR moment_scheduled_out_at IS NULL THEN false
-                WHEN is_day_only(raw_scheduled_in_at) OR is_day_only(raw_scheduled_out_at)
+                WHEN is_day_only(text_scheduled_in_at) OR is_day_only(text_scheduled_out_at)
                 THEN read_scheduled_out_at::DATE < read_scheduled_in_at::DATE
                 ELSE moment_scheduled_out_at < moment_scheduled_in_at
             END""",
@@ -64,7 +64,7 @@ RECIPE = Recipe(
             Severity.REJECT,
             "appointment_date IS NULL",
             "Correct the planned date in the DMS (or the order's date, when nothing is planned).",
-            before=f"coalesce(stripped({_PLANNED}), {_ORDERED})",
+            before="text_appointment_date",
         ),
         Rule(
             "date_out_of_range",
@@ -72,13 +72,13 @@ RECIPE = Recipe(
             Severity.REJECT,
             "appointment_date < DATE '2000-01-01' OR appointment_date > today + INTERVAL 2 YEAR",
             "The day lies before 2000 or more than two years ahead; correct the planned date in the DMS.",
-            before=f"coalesce(stripped({_PLANNED}), {_ORDERED})",
+            before="text_appointment_date",
         ),
         Rule(
             "appointment_date_from_order_date",
             "appointment_date",
             Severity.WARN,
-            f"stripped({_PLANNED}) IS NULL AND stripped({_ORDERED}) IS NOT NULL AND appointment_date IS NOT NULL",
+            "text_scheduled_in_at IS NULL AND text_created_at IS NOT NULL AND appointment_date IS NOT NULL",
             "Nothing is planned; the day of the order was taken. Plan the order in the DMS.",
             before=_ORDERED,
         ),
@@ -90,7 +90,7 @@ RECIPE = Recipe(
             "abs(make_date(year(appointment_date), day(appointment_date), month(appointment_date)) - ordered_on)"
             f" <= {_SWAPPED_GAP_DAYS} END",
             "Day and month look exchanged; check the planned date in the DMS.",
-            before=f"coalesce(stripped({_PLANNED}), {_ORDERED})",
+            before="text_appointment_date",
         ),
         Rule(
             "out_before_in",

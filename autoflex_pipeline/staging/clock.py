@@ -57,7 +57,7 @@ def periods(timezone: str) -> tuple[Period, ...]:
 
 
 def install_dealers(connection: duckdb.DuckDBPyConnection, context: StagingContext) -> None:
-    """Make ``dealer_clock`` (dealer_id, timezone, today, waits_since) for every dealer that has raw or is configured."""
+    """Make ``dealer_clock`` (dealer_id, timezone, today, waits_since) for every dealer with raw, or configured."""
     rows = connection.execute("SELECT DISTINCT dealer_id FROM batch UNION SELECT DISTINCT dealer_id FROM extract")
     dealers = sorted({*context.zones, *(row[0] for row in rows.fetchall())})
     zones = [context.zones.get(dealer, DEFAULT_ZONE) for dealer in dealers]

@@ -1,11 +1,11 @@
 """From a recipe and the model's declarations to the one query that types, repairs and judges a batch.
 
-The query reads the temporary table ``batch`` (see ``stage.sql``; ``$first`` and ``$last`` are its bounds) and gives a row per raw record of it: the values of
-the fields, ``skip`` (why it is not staged), ``is_rejected``, and ``findings``, a list of (rule, before, after) with
-``rule`` as numbered by ``all_rules``. It is built in layers, each a SELECT over the one before, in which the columns
-that ``rules`` names come to be. Besides those: ``odd`` tells that tidying may change a text of the record, ``today`` is
-the dealer's day, ``confirmed_at`` and ``returned_at`` are the order's absence, ``place`` is the line's place in its
-order.
+The query reads the temporary table ``batch`` (see ``stage.sql``; ``$first`` and ``$last`` are its bounds) and gives a
+row per raw record of it: the values of the fields, ``skip`` (why it is not staged), ``is_rejected``, and ``findings``,
+a list of (rule, before, after) with ``rule`` as numbered by ``all_rules``. It is built in layers, each a SELECT over
+the one before, in which the columns that ``rules`` names come to be. Besides those: ``odd`` tells that tidying may
+change a text of the record, ``today`` is the day at the dealer, ``confirmed_at`` and ``returned_at`` are the absence of
+the order, ``place`` is the place of the line in its order.
 """
 
 from __future__ import annotations
@@ -88,13 +88,14 @@ def typed_query(entity: str, mode: Mode) -> str:
     layers = [
         _opened(recipe),
         _split(recipe, mode, has_moments=bool(moments)),
-        _adding(_reads(recipe), "taken_apart"),
+        _adding(_texts(recipe), "taken_apart"),
+        _adding(_reads(recipe), "tidied"),
         _moments(moments),
         _adding(recipe.helpers, "timed"),
         _adding(_values(recipe, mode), "helped"),
         _adding({f"hit_{number}": rule.when for number, rule in judged}, "made"),
     ]
-    names = ("opened", "taken_apart", "texts_read", "timed", "helped", "made", "judged")
+    names = ("opened", "taken_apart", "tidied", "texts_read", "timed", "helped", "made", "judged")
     steps = ",\n".join(f"{name} AS ({sql})" for name, sql in zip(names, layers, strict=True))
     return f"WITH {steps}\n{_result(recipe, judged)}"
 
@@ -112,7 +113,7 @@ def _names(recipe: Recipe) -> list[str]:
 
 
 def _opened(recipe: Recipe) -> str:
-    spec = json.dumps({name: "VARCHAR" for name in _names(recipe)})
+    spec = json.dumps(dict.fromkeys(_names(recipe), "VARCHAR"))
     return (
         "SELECT seq, dealer_id, record_key, record_key AS dms_number, source, record, "
         f"try(json_transform(record, {_literal(spec)})) AS r "
@@ -146,7 +147,7 @@ def _split(recipe: Recipe, mode: Mode, *, has_moments: bool) -> str:
         if mode.places:
             joins.append(
                 "LEFT JOIN line_list ON line_list.dealer_id = opened.dealer_id"
-                f" AND line_list.order_key = read_reference(r.{_identifier(parent)})"
+                f" AND line_list.order_key = nullif(stripped(r.{_identifier(parent)}), '0')"
             )
     if mode.drift:
         columns += [f"({_is_absent(recipe, info)}) AS absent_{info.name}" for info in _kept_fields(recipe)]
@@ -175,10 +176,13 @@ def _may_lack(recipe: Recipe) -> str:
     )
 
 
+def _texts(recipe: Recipe) -> dict[str, str]:
+    return {f"text_{info.name}": recipe.text(info) for info in made_fields(recipe.entity)}
+
+
 def _reads(recipe: Recipe) -> dict[str, str]:
     return {
-        f"read_{info.name}": recipe.reads.get(info.name)
-        or READ_SQL[recipe.kind(info)].format(raw=recipe.raw(info.name))
+        f"read_{info.name}": READ_SQL[recipe.kind(info)].format(text=f"text_{info.name}")
         for info in made_fields(recipe.entity)
     }
 
@@ -187,12 +191,8 @@ def _moments(names: list[str]) -> str:
     columns, joins = [], []
     for name in names:
         day = f"day_{name}"
-        columns.append(
-            f"moment_of(read_{name}, {day}.changes_until, {day}.before_us, {day}.after_us) AS moment_{name}"
-        )
-        columns.append(
-            f"read_{name} >= {day}.changes_from AND read_{name} < {day}.changes_until AS resolved_{name}"
-        )
+        columns.append(f"moment_of(read_{name}, {day}.changes_until, {day}.before_us, {day}.after_us) AS moment_{name}")
+        columns.append(f"read_{name} >= {day}.changes_from AND read_{name} < {day}.changes_until AS resolved_{name}")
         joins.append(
             f"LEFT JOIN zone_day AS {day} ON {day}.timezone = texts_read.timezone AND {day}.day = read_{name}::DATE"
         )

@@ -24,9 +24,7 @@ def model_violations(connection: duckdb.DuckDBPyConnection, entity: str) -> list
     row = connection.execute(f"SELECT {counts} FROM {entity}").fetchone() or ()
     found = [{"check": check, "failures": int(count)} for check, count in zip(failing, row, strict=True)]
     keys = ", ".join(map(str, MODELS[entity].to_schema().unique or []))
-    twice = connection.execute(
-        f"SELECT count(*) - count(DISTINCT ({keys})) FROM {entity}"
-    ).fetchone()
+    twice = connection.execute(f"SELECT count(*) - count(DISTINCT ({keys})) FROM {entity}").fetchone()
     return [*found, {"check": f"unique({keys})", "failures": int(twice[0]) if twice else 0}]
 
 

@@ -33,7 +33,7 @@ RECIPE = Recipe(
             "price_invalid",
             "price",
             Severity.REJECT,
-            "read_price IS NULL AND stripped(raw_price) IS NOT NULL",
+            "read_price IS NULL AND text_price IS NOT NULL",
             "The price is no number; correct it in the DMS.",
         ),
         Rule(

@@ -10,11 +10,11 @@ RECIPE = Recipe(
         "last_name": "concat_ws(' ', nullif(raw_last_name, ''), nullif(raw_last_name_2, ''))",
         "house_number": "concat_ws(' ', nullif(raw_house_number, ''), nullif(raw_house_number_2, ''))",
     },
-    reads={
+    sources={
         # A tussenvoegsel alone is no name.
         "last_name": "CASE WHEN stripped(raw_last_name_2) IS NOT NULL THEN"
-        " read_line(concat_ws(' ', stripped(raw_last_name), stripped(raw_last_name_2)), odd) END",
-        "house_number": "read_line(concat_ws(' ', stripped(raw_house_number), stripped(raw_house_number_2)), odd)",
+        " concat_ws(' ', stripped(raw_last_name), stripped(raw_last_name_2)) END",
+        "house_number": "concat_ws(' ', stripped(raw_house_number), stripped(raw_house_number_2))",
     },
     helpers={"dutch_postcode": "dutch_postcode(postcode_signs(read_postcode))"},
     values={"postcode": "coalesce(dutch_postcode, read_postcode)"},

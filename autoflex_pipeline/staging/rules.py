@@ -3,7 +3,8 @@
 A recipe says how the fields of an entity are read from the DMS's texts. Everything in it is SQL over these columns:
 
 - ``raw_<field>``: the text of the field's first name in the DMS (``raw_<field>_2`` of its second), NULL when empty;
-- ``read_<field>``: that text read as the field's kind, NULL when it cannot be read;
+- ``text_<field>``: that text tidied, or without outer spaces and NULL when nothing is left;
+- ``read_<field>``: it read as the field's kind, NULL when it cannot be read;
 - ``moment_<field>``, ``resolved_<field>``: for times, the moment and whether a clock change had to be resolved;
 - the recipe's helpers; then ``<field>``: the value that is staged;
 - ``odd``, ``today``, ``confirmed_at``, ``returned_at``: see ``compiling``.
@@ -16,8 +17,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoflex_pipeline.model import FieldInfo
-
-MAX_TEXT = 10_000
 
 
 class Severity(StrEnum):
@@ -75,15 +74,18 @@ BY_TYPE = {
     "DECIMAL(12,2)": Kind.MONEY,
 }
 
+TEXT_SQL = {Kind.LINE: "line_text({source}, odd)", Kind.NOTES: "notes_text({source}, odd)"}
+"""How a text is tidied; of other kinds it is merely stripped."""
+
 READ_SQL = {
-    Kind.LINE: "read_line({raw}, odd)",
-    Kind.NOTES: "read_notes({raw}, odd)",
-    Kind.REFERENCE: "read_reference({raw})",
-    Kind.FLAG: "read_flag({raw})",
-    Kind.MOMENT: "read_local({raw})",
-    Kind.DAY: "read_local({raw})::DATE",
-    Kind.WHOLE: "read_whole({raw})",
-    Kind.MONEY: "plain_number(stripped({raw}))",
+    Kind.LINE: "nullif(cut({text}), '')",
+    Kind.NOTES: "unless_blank(cut({text}))",
+    Kind.REFERENCE: "nullif({text}, '0')",
+    Kind.FLAG: "read_flag({text})",
+    Kind.MOMENT: "read_local({text})",
+    Kind.DAY: "read_local({text})::DATE",
+    Kind.WHOLE: "read_whole({text})",
+    Kind.MONEY: "plain_number({text})",
 }
 
 VALUE_SQL = {
@@ -98,17 +100,17 @@ VALUE_SQL = {
 class Recipe:
     """How an entity is made; what is not named here follows from the type of the field.
 
-    ``kinds``, ``raws`` (the text of a field with several names), ``reads`` and ``values`` are by field. ``helpers``
-    are columns computed from what was read, before the values. ``normalised`` tells when a text was brought to a form
-    of its own, which has its own rule. ``not_kept`` are fields of which an absent value counts as empty; ``absent``
-    tells for a field of several names when it counts as absent, ``kept`` what is kept then, where that is not
-    ``previous_<field>``.
+    ``kinds``, ``raws`` and ``sources`` (of a field with several names: the text to show, and the one to read) and
+    ``values`` are by field. ``helpers`` are columns computed from what was read, before the values. ``normalised``
+    tells when a text was brought to a form of its own, which has its own rule. ``not_kept`` are fields of which an
+    absent value counts as empty; ``absent`` tells for a field of several names when it counts as absent, ``kept`` what
+    is kept then, where that is not ``previous_<field>``.
     """
 
     entity: str
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     raws: Mapping[str, str] = field(default_factory=dict)
-    reads: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
@@ -122,8 +124,13 @@ class Recipe:
         return self.kinds.get(info.name, BY_TYPE[info.duckdb_type])
 
     def raw(self, name: str) -> str:
-        """SQL of the text that the field is read from."""
+        """SQL of the text as the DMS gave it."""
         return self.raws.get(name, f"raw_{name}")
+
+    def text(self, info: FieldInfo) -> str:
+        """SQL of the text to read: tidied, or stripped."""
+        source = self.sources.get(info.name, f"raw_{info.name}")
+        return TEXT_SQL.get(self.kind(info), "stripped({source})").format(source=source)
 
 
 STRUCTURAL = (
@@ -149,26 +156,25 @@ STRUCTURAL = (
 
 def kind_rules(recipe: Recipe, info: FieldInfo) -> tuple[Rule, ...]:
     """The rules that a field has because of its kind."""
-    kind, name, raw = recipe.kind(info), info.name, recipe.raw(info.name)
+    kind, name = recipe.kind(info), info.name
     if kind in (Kind.LINE, Kind.NOTES):
-        tidy = "tidy_notes" if kind is Kind.NOTES else "tidy_line"
-        return _text_rules(name, raw, tidy, unless=recipe.normalised.get(name, "false"))
+        return _text_rules(name, recipe.raw(name), unless=recipe.normalised.get(name, "false"))
     if kind is Kind.MOMENT:
-        return _moment_rules(name, raw)
+        return _moment_rules(name)
     # A field that must be there rejects the row by a rule of its own.
     is_own = kind is Kind.DAY and info.empty == "required"
     if kind in (Kind.FLAG, Kind.DAY, Kind.WHOLE) and not is_own:
-        return (_unreadable(name, f"read_{name} IS NULL AND stripped({raw}) IS NOT NULL"),)
+        return (_unreadable(name, f"read_{name}"),)
     return ()
 
 
-def _text_rules(name: str, raw: str, tidy: str, unless: str) -> tuple[Rule, ...]:
+def _text_rules(name: str, raw: str, unless: str) -> tuple[Rule, ...]:
     return (
         Rule(
             "text_cut",
             name,
             Severity.REPAIR,
-            f"CASE WHEN strlen({raw}) > {MAX_TEXT} THEN is_too_long({tidy}({raw})) ELSE false END",
+            f"is_too_long(text_{name})",
             "The text was longer than 10,000 characters; shorten it in the DMS.",
             before=raw,
         ),
@@ -176,22 +182,22 @@ def _text_rules(name: str, raw: str, tidy: str, unless: str) -> tuple[Rule, ...]
             "text_cleaned",
             name,
             Severity.REPAIR,
-            f"{raw} <> coalesce({name}, '') AND ({unless}) IS NOT TRUE"
-            f" AND CASE WHEN strlen({raw}) > {MAX_TEXT} THEN {tidy}({raw}) <> {raw} ELSE true END",
+            f"{raw} <> CASE WHEN is_too_long(text_{name}) THEN text_{name} ELSE coalesce({name}, '') END"
+            f" AND ({unless}) IS NOT TRUE",
             "Control characters and needless spaces were removed; nothing to do.",
             before=raw,
         ),
     )
 
 
-def _moment_rules(name: str, raw: str) -> tuple[Rule, ...]:
+def _moment_rules(name: str) -> tuple[Rule, ...]:
     return (
-        _unreadable(name, f"moment_{name} IS NULL AND stripped({raw}) IS NOT NULL"),
+        _unreadable(name, f"moment_{name}"),
         Rule(
             "time_missing",
             name,
             Severity.REPAIR,
-            f"is_day_only({raw}) AND moment_{name} IS NOT NULL",
+            f"is_day_only(text_{name}) AND moment_{name} IS NOT NULL",
             "Only a day was given, 00:00 local time was taken; nothing to do.",
             after=f"strftime(read_{name}, '%Y-%m-%dT%H:%M:%S')",
         ),
@@ -205,11 +211,11 @@ def _moment_rules(name: str, raw: str) -> tuple[Rule, ...]:
     )
 
 
-def _unreadable(name: str, when: str) -> Rule:
+def _unreadable(name: str, value: str) -> Rule:
     return Rule(
         "value_unreadable",
         name,
         Severity.WARN,
-        when,
+        f"{value} IS NULL AND text_{name} IS NOT NULL",
         "The value was left out because it cannot be read; correct it in the DMS.",
     )

@@ -1,4 +1,4 @@
-"""Stage one entity: take what raw is new, type, repair, judge, and write what changed. One transaction, the caller's."""
+"""Stage one entity: take what raw is new, type, repair, judge, and write what changed, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ TABLES = ("batch", "again", "typed", "known", "found", "found_named", "rejected"
 """The temporary tables of a staging; they are dropped at its end, because they hold as much as the batch."""
 
 
-def stage_entity(
-    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext
-) -> dict[str, StageCounts]:
+def stage_entity(connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext) -> dict[str, StageCounts]:
     """Stage all raw of ``entity`` that is new or to be taken again, for every dealer; gives the counts by dealer.
 
     Call it in the order party, car, appointment, intervention. Everything happens in the caller's transaction. Raises
@@ -30,20 +28,24 @@ def stage_entity(
     """
     values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
     _run(connection, entity, values, "again", "batch")
+    has_raw = not _is_empty(connection, "batch")
+    install_dealers(connection, context)
     if entity == "intervention":
         _run(connection, entity, values, "left_their_order", "close_left_lines")
+    counts: dict[str, StageCounts] = {}
     # Lines that wait for their order grow old without any new record.
-    counts = {} if entity != "intervention" and _is_empty(connection, "batch") else _stage(connection, entity, context, values)
-    _run(connection, entity, values, "watermark")
+    if has_raw or (entity == "intervention" and _has_orphans(connection)):
+        counts = _stage(connection, entity, values)
+        _run(connection, entity, values, "watermark")
+    if connection.execute("SELECT 1 FROM restage WHERE entity = ? LIMIT 1", [RAW_ENTITIES[entity]]).fetchone():
+        connection.execute("DELETE FROM restage WHERE entity = ?", [RAW_ENTITIES[entity]])
     for table in TABLES:
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     return counts
 
 
-def _stage(
-    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext, values: Mapping[str, Any]
-) -> dict[str, StageCounts]:
-    _install(connection, entity, context)
+def _stage(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any]) -> dict[str, StageCounts]:
+    _install(connection, entity)
     _type_batch(connection, entity)
     _run(connection, entity, values, "known")
     validate_accepted(connection, entity, _sql(entity, "accepted"), values)
@@ -76,11 +78,11 @@ def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) 
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {query}", {"first": first, "last": last})
 
 
-def _install(connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext) -> None:
+def _install(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
     """Make the macros and the small tables that the queries look into."""
     run_sql(connection, files(__package__).joinpath("macros.sql").read_text("utf-8"))
-    install_dealers(connection, context)
-    install_days(connection)
+    if any(rule.name == "clock_change_resolved" for rule in all_rules(entity)):
+        install_days(connection)
     rules = all_rules(entity)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE staging_rule AS SELECT unnest($number::SMALLINT[]) AS rule_number, "
@@ -101,6 +103,10 @@ def _watermark(connection: duckdb.DuckDBPyConnection, entity: str) -> int:
     return int(row[0]) if row and row[0] is not None else 0
 
 
+def _has_orphans(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute(f"SELECT 1 FROM ({_sql('intervention', 'orphans')}) LIMIT 1").fetchone() is not None
+
+
 def _is_empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
 
@@ -117,8 +123,11 @@ def _sql(entity: str, name: str) -> str:
     keys = {info.name for info in fields(entity) if info.key}
     parts = {
         "accepted": named_sql("stage.sql")["accepted"],
+        "orphans": named_sql("stage.sql")["orphans"],
         "columns": ", ".join(f"typed.{column}" for column in declared),
-        "changed": " OR ".join(f"typed.{column} IS DISTINCT FROM old.{column}" for column in declared if column not in keys),
+        "changed": " OR ".join(
+            f"typed.{column} IS DISTINCT FROM old.{column}" for column in declared if column not in keys
+        ),
         "entity": entity,
         "raw": RAW_ENTITIES[entity],
     }

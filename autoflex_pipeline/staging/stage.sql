@@ -108,17 +108,18 @@ FROM typed
 JOIN earlier USING (dealer_id, car_dms_number, appointment_date)
 WHERE typed.dms_mileage < earlier.highest AND NOT typed.is_rejected AND typed.skip IS NULL;
 
--- name: orphan
--- Whether or not the line is in the batch; once for each version of it.
-INSERT INTO found
-SELECT line.raw_seq, line.dealer_id, line.dms_number, $rule, line.appointment_dms_number, NULL
+-- name: orphans
+-- Lines that have waited long enough for an order that is not staged; once for each version of the line.
+SELECT line.raw_seq, line.dealer_id, line.dms_number, line.appointment_dms_number
 FROM intervention AS line
-JOIN dealer_clock USING (dealer_id)
+JOIN dealer_clock ON dealer_clock.dealer_id = line.dealer_id AND line.observed_at <= dealer_clock.waits_since
 ANTI JOIN appointment
   ON appointment.dealer_id = line.dealer_id AND appointment.dms_number = line.appointment_dms_number
 ANTI JOIN (FROM finding WHERE entity = 'intervention' AND rule = 'orphan') AS told
   ON told.dealer_id = line.dealer_id AND told.dms_number = line.dms_number AND told.raw_seq = line.raw_seq
-WHERE line.observed_at <= dealer_clock.waits_since;
+
+-- name: orphan
+INSERT INTO found SELECT raw_seq, dealer_id, dms_number, $rule, appointment_dms_number, NULL FROM ({orphans}) AS orphan;
 
 -- name: findings
 -- A raw record that is taken again: what was found before and still is stays as it was written.
@@ -224,7 +225,6 @@ DELETE FROM staged WHERE entity = '{raw}';
 INSERT INTO staged
 SELECT '{raw}', greatest($watermark, coalesce(max(seq), 0)) FROM raw_record
 WHERE entity = '{raw}' AND seq > $watermark;
-DELETE FROM restage WHERE entity = '{raw}';
 
 -- name: counts
 SELECT dealer_id, sum(accepted)::BIGINT, sum(repaired)::BIGINT, sum(warned)::BIGINT, sum(quarantined)::BIGINT

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES
 from autoflex_pipeline.staging import StageCounts, StagingContext, stage_entity
 from autoflex_pipeline.staging.accounting import DealerAccount, account_run
-from autoflex_pipeline.warehouse import Warehouse
+from autoflex_pipeline.warehouse.schema import ensure_schema
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 DEALER = "garage-jansen"
@@ -72,11 +74,31 @@ ABSENT = object()
 """As a value: leave the field out of the record."""
 
 
+class MemoryWarehouse:
+    """A warehouse without a file: the same tables, opened and committed the same way, without waiting for a disk."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute("SET TimeZone = 'UTC'")
+        ensure_schema(self._connection)
+
+    @contextmanager
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The connection, in a transaction: committed at the end, rolled back on any exception."""
+        self._connection.begin()
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+
 class Lab:
     """One warehouse; ``now`` and ``run_id`` are those of the next staging."""
 
-    def __init__(self, folder: Path, zone: str = "Europe/Amsterdam") -> None:
-        self.warehouse = Warehouse(folder / "warehouse.duckdb", wait_seconds=5)
+    def __init__(self, zone: str = "Europe/Amsterdam") -> None:
+        self.warehouse = MemoryWarehouse()
         self.zone = zone
         self.now = NOW
         self.run_id = "run-1"
@@ -108,6 +130,15 @@ class Lab:
             "run_id": self.run_id,
         }
         with self.warehouse.open() as connection:
+            if (
+                key is None
+                and connection.execute(
+                    "UPDATE sighting SET run_id = $run_id WHERE record_key IS NULL AND dealer_id = $dealer_id"
+                    " AND entity = $entity AND raw_hash = $raw_hash RETURNING 1",
+                    {name: value for name, value in values.items() if name != "record_key"},
+                ).fetchone()
+            ):
+                return  # without a key, the content is the identity
             row = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM raw_record").fetchone()
             assert row is not None
             seq = row[0]

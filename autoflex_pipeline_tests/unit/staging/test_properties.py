@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 from autoflex_pipeline.staging import quarantine
 from autoflex_pipeline_tests.unit.staging.lab import ABSENT, DEALER, GOOD, KEYS, Lab
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 texts = st.text(max_size=30) | st.sampled_from(
     ["20260229", "2026-10-25T02:30:00", "1.234,56", "NaN", "12ab34", "1234ab", "0", "1", "  x  ", "\u0000", "𝄞"]
@@ -39,17 +37,13 @@ def changed_records(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return raw_entity, {KEYS[raw_entity]: key, **changes}
 
 
-records = st.lists(changed_records(), max_size=12)
-
-
-def fresh_lab() -> Lab:
-    return Lab(Path(tempfile.mkdtemp()))
+records = st.lists(changed_records(), max_size=8)
 
 
 @FEW
 @given(records, records)
 def test_nothing_vanishes(first: list[Any], second: list[Any]) -> None:
-    lab = fresh_lab()
+    lab = Lab()
     for batch in (first, second):
         for raw_entity, changes in batch:
             lab.put(raw_entity, **changes)
@@ -62,7 +56,7 @@ def test_nothing_vanishes(first: list[Any], second: list[Any]) -> None:
 @FEW
 @given(records)
 def test_staging_the_same_again_changes_nothing(batch: list[Any]) -> None:
-    lab = fresh_lab()
+    lab = Lab()
     for raw_entity, changes in batch:
         lab.put(raw_entity, **changes)
     lab.stage()
@@ -79,7 +73,7 @@ def test_staging_the_same_again_changes_nothing(batch: list[Any]) -> None:
 @FEW
 @given(st.lists(st.text(max_size=200), max_size=8))
 def test_any_text_at_all_may_stand_as_a_record(batch: list[str]) -> None:
-    lab = fresh_lab()
+    lab = Lab()
     for place, text in enumerate(batch):
         encodable = text.encode("utf-8", "ignore").decode("utf-8")
         lab.put_text("order", encodable, str(place))
@@ -91,7 +85,7 @@ def test_any_text_at_all_may_stand_as_a_record(batch: list[str]) -> None:
 @FEW
 @given(st.lists(st.text("ABZ059ab -.", max_size=10) | st.text(max_size=8), min_size=1, max_size=8))
 def test_normalising_twice_is_normalising_once(typed: list[str]) -> None:
-    lab = fresh_lab()
+    lab = Lab()
     for place, text in enumerate(typed):
         lab.put("vehicle", vehicle_id=place, license_plate=text)
         lab.put("relation", relation_id=place, postcode=text)
@@ -112,7 +106,7 @@ def test_normalising_twice_is_normalising_once(typed: list[str]) -> None:
 @FEW
 @given(st.permutations(range(1, 7)), st.permutations(range(1, 7)))
 def test_lines_stand_in_the_order_of_the_dms(first: list[int], second: list[int]) -> None:
-    lab = fresh_lab()
+    lab = Lab()
     for number in first:
         lab.put("order_line", order_line_id=number, line_number=None)
     for order in (first, second):

@@ -201,7 +201,9 @@ SIDECODES = [
 def test_plate_normalised(lab: Lab, sidecode: str) -> None:
     plate = sidecode.replace("X", "G").replace("9", "7")
     signs = plate.replace("-", "")
-    for number, typed in enumerate([signs, signs.lower(), f" {plate.lower()} ", " ".join(signs), plate[:3] + "." + plate[3:]]):
+    for number, typed in enumerate(
+        [signs, signs.lower(), f" {plate.lower()} ", " ".join(signs), plate[:3] + "." + plate[3:]]
+    ):
         outcome = lab.staged("vehicle", vehicle_id=number + 1, license_plate=typed)
         assert outcome["registration_number"] == plate
         assert outcome.rules == [("repair", "plate_normalised", "registration_number")]
@@ -216,7 +218,13 @@ def test_the_three_ways_to_type_one_plate(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "passed_on"),
-    [(" m ab 1234 ", "M AB 1234"), ("1-abc-234", "1-ABC-234"), ("ABCDEF", "ABCDEF"), ("Ä1-23-BB", "Ä1-23-BB"), ("x", "X")],
+    [
+        (" m ab 1234 ", "M AB 1234"),
+        ("1-abc-234", "1-ABC-234"),
+        ("ABCDEF", "ABCDEF"),
+        ("Ä1-23-BB", "Ä1-23-BB"),
+        ("x", "X"),
+    ],
 )
 def test_plate_foreign_or_invalid(lab: Lab, typed: str, passed_on: str) -> None:
     outcome = lab.staged("vehicle", license_plate=typed)
@@ -274,7 +282,18 @@ def test_foreign_postcodes_are_fine(lab: Lab, typed: str) -> None:
 
 
 def test_orders_of_another_type_are_skipped(lab: Lab) -> None:
-    types = {1: 1, 2: "1", 3: "WORKSHOP", 4: "Werkplaats", 5: 2, 6: "INTERNAL_REVERSAL", 7: None, 8: "", 9: ABSENT, 10: 99}
+    types = {
+        1: 1,
+        2: "1",
+        3: "WORKSHOP",
+        4: "Werkplaats",
+        5: 2,
+        6: "INTERNAL_REVERSAL",
+        7: None,
+        8: "",
+        9: ABSENT,
+        10: 99,
+    }
     for number, order_type in types.items():
         lab.put("order", order_id=number, order_type=order_type)
     lab.stage()
@@ -313,7 +332,7 @@ def test_gone_from_dms_and_returned_to_dms(lab: Lab) -> None:
     assert back["is_canceled"] is False
     assert back.rules == [("warn", "returned_to_dms", "is_canceled")]
     assert lab.rows("absence") == []
-    assert [row["is_canceled"] for row in lab.rows("appointment_history")] .count(True) == 1
+    assert [row["is_canceled"] for row in lab.rows("appointment_history")].count(True) == 1
 
 
 def test_field_absent_keeps_the_last_value(lab: Lab) -> None:
@@ -368,7 +387,18 @@ def test_gone_counts_where_the_dms_has_no_canceled_flag(lab: Lab) -> None:
     assert lab.outcome("appointment", "50012")["is_canceled"] is True
 
 
-NASTY = ["'; DROP TABLE appointment; --", '"; SELECT 1', "$now", "{entity}", "%s", "?", "\\'", "NULL", "')) OR 1=1", "{0}"]
+NASTY = [
+    "'; DROP TABLE appointment; --",
+    '"; SELECT 1',
+    "$now",
+    "{entity}",
+    "%s",
+    "?",
+    "\\'",
+    "NULL",
+    "')) OR 1=1",
+    "{0}",
+]
 
 
 @pytest.mark.parametrize("raw_entity", ["order", "order_line", "vehicle", "relation"])

@@ -33,7 +33,11 @@ def test_each_accepted_version_is_kept(lab: Lab) -> None:
     past, current = lab.rows("appointment_history", dms_number="50012")
     current, past = sorted((past, current), key=lambda row: row["valid_to"] is not None)
     assert (past["dms_notes"], past["valid_from"], past["valid_to"]) == ("one", NOW, NOW + timedelta(hours=1))
-    assert (current["dms_notes"], current["valid_from"], current["run_id"]) == ("two", NOW + timedelta(hours=1), "run-2")
+    assert (current["dms_notes"], current["valid_from"], current["run_id"]) == (
+        "two",
+        NOW + timedelta(hours=1),
+        "run-2",
+    )
 
 
 def test_two_versions_at_one_moment_stay_in_order(lab: Lab) -> None:
@@ -67,7 +71,12 @@ def test_a_rejected_row_waits_while_its_last_good_version_stays(lab: Lab) -> Non
     counts = lab.stage("intervention")["intervention"][DEALER]
     assert (counts.accepted, counts.quarantined) == (0, 1)
     entry = lab.row("quarantine")
-    assert (entry["rule"], entry["field"], entry["value"], entry["state"]) == ("price_invalid", "price", "n.v.t.", "open")
+    assert (entry["rule"], entry["field"], entry["value"], entry["state"]) == (
+        "price_invalid",
+        "price",
+        "n.v.t.",
+        "open",
+    )
     assert entry["hint"]
     assert entry["source"] == "order_line?page=1"
     assert str(lab.row("intervention")["price"]) == "389.00"

@@ -107,14 +107,14 @@ def test_times_beside_a_clock_change_are_as_they_are(lab: Lab, local: str, momen
     assert outcome.rules == []
 
 
-def test_a_dealer_elsewhere_has_its_own_local_time(tmp_path: Any) -> None:
-    outcome = Lab(tmp_path, zone="Atlantic/Azores").staged("order", plan_date_from="2026-07-01T08:30:00")
+def test_a_dealer_elsewhere_has_its_own_local_time() -> None:
+    outcome = Lab(zone="Atlantic/Azores").staged("order", plan_date_from="2026-07-01T08:30:00")
     assert outcome["scheduled_in_at"] == datetime(2026, 7, 1, 8, 30, tzinfo=UTC)
 
 
 def test_flags_are_read_in_every_spelling(lab: Lab) -> None:
     spellings: dict[Any, bool | None] = {
-        0: False, 1: True, None: None, "0": False, "1": True, True: True, False: False, "": None,
+        0: False, 1: True, None: None, "0": False, "1": True, "true": True, "False": False, "": None,
         "J": True, "N": False, "ja": True, "Nee": False, " 1 ": True,
     }  # fmt: skip
     given = [{"is_present": text, "is_invoiced": text} for text in spellings]
@@ -124,6 +124,11 @@ def test_flags_are_read_in_every_spelling(lab: Lab) -> None:
         assert outcome["car_in_shop"] is meant, text
         assert outcome["is_billed"] is bool(meant), text
         assert outcome.rules == []
+
+
+def test_json_booleans_are_flags_too(lab: Lab) -> None:
+    outcome = lab.staged("order", is_present=True, is_invoiced=False)
+    assert (outcome["car_in_shop"], outcome["is_billed"]) == (True, False)
 
 
 def test_an_unreadable_flag_counts_as_empty(lab: Lab) -> None:
@@ -161,7 +166,12 @@ def test_what_is_no_finite_number_is_no_price(lab: Lab, number: Any) -> None:
 
 
 def test_a_bare_nan_is_no_price(lab: Lab) -> None:
-    lab.put_text("order_line", '{"order_line_id":1,"order_id":2,"line_number":1,"description":"x","price_incl_vat":NaN}', "1", "2")
+    lab.put_text(
+        "order_line",
+        '{"order_line_id":1,"order_id":2,"line_number":1,"description":"x","price_incl_vat":NaN}',
+        "1",
+        "2",
+    )
     lab.stage()
     assert lab.outcome("intervention", "1").rules == [("reject", "price_invalid", "price")]
 
@@ -194,7 +204,9 @@ def test_an_impossible_mileage_is_left_out(lab: Lab, number: Any) -> None:
 
 
 def test_text_is_tidied_and_notes_keep_their_lines(lab: Lab) -> None:
-    outcome = lab.staged("order", notes="  Klant\u0007 wacht,\r\ngraag   bellen\tom 9:00\u0085 ", order_number=" 2026  1 ")
+    outcome = lab.staged(
+        "order", notes="  Klant\u0007 wacht,\r\ngraag   bellen\tom 9:00\u0085 ", order_number=" 2026  1 "
+    )
     assert outcome["dms_notes"] == "Klant wacht,\ngraag bellen\tom 9:00"
     assert outcome["wo_number"] == "2026 1"
     assert outcome.rules == [("repair", "text_cleaned", "dms_notes"), ("repair", "text_cleaned", "wo_number")]
