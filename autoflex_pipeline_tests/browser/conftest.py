@@ -81,6 +81,6 @@ def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
         opened = context.new_page()
         try:
             yield opened
-            opened.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
         finally:
+            opened.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
             context.close()
