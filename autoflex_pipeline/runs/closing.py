@@ -68,8 +68,7 @@ def dealer_summary(
         "extracted": {raw: int(account.extracted.get(raw, 0)) for raw in RAW_ENTITIES.values()},
         "skipped": dict(account.skipped),
         "staged": {
-            entity: {name: int(account.staged[entity][name]) for name in STAGED_COUNTS}
-            for entity in RAW_ENTITIES
+            entity: {name: int(account.staged[entity][name]) for name in STAGED_COUNTS} for entity in RAW_ENTITIES
         },
         "delivery": counts,
     }

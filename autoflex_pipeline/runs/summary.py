@@ -34,4 +34,6 @@ def summary_of(
             message = "; ".join(errors) or "the run ended before this dealer was done; run it again"
             dealers[dealer_id] = dealer_summary([{"kind": "source", "message": message}], None, DealerDelivery())
     ok = not errors and all(part["ok"] for part in dealers.values())
-    return {"ok": ok, "errors": list(errors), "dealers": dealers}, {dealer_id: kept["changes"] for dealer_id, kept in known.items()}
+    return {"ok": ok, "errors": list(errors), "dealers": dealers}, {
+        dealer_id: kept["changes"] for dealer_id, kept in known.items()
+    }

@@ -20,6 +20,11 @@ MAINTENANCE_PAGE = "<!doctype html><html><body><h1>Onderhoud</h1><p>Wij zijn zo 
 class AbortableProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP protocol, with the connection's transport in the scope: a reset needs the socket itself."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whatever loggers the process has set up: the login carries its secrets in the query string.
+        self.access_log = False
+
     def on_message_begin(self) -> None:
         """Begin a request; put the transport where the answers below find it."""
         super().on_message_begin()

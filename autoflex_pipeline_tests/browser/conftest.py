@@ -59,6 +59,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     yield running
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(timeout=90) == 0
+    if running.process.stdout is not None:
+        running.process.stdout.close()
     for address in (running.autoflex, running.claire, running.dagster):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(address.rsplit(":", 1)[1]))) != 0, f"{address} still listens"
