@@ -1,6 +1,7 @@
 """Run the tests: ``python -m autoflex_pipeline_tests [unit|pipeline|faults|browser]…``; none named: all kinds.
 
-Where no Chromium is found the browser tests do not run, and the last line says so; REQUIRE_BROWSER=1 makes that a failure.
+Where no Chromium is found the browser tests do not run, and the last line says so; with REQUIRE_BROWSER=1 that is a
+failure.
 """
 
 from __future__ import annotations

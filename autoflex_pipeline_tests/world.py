@@ -1,4 +1,4 @@
-"""A small world to run the pipeline in: an Autoflex and a Claire on the loopback interface, a configuration, a clock."""
+"""A small world to run the pipeline in: an Autoflex and a Claire on loopback, a configuration, a clock."""
 
 from __future__ import annotations
 

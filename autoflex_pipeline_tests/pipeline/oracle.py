@@ -113,13 +113,11 @@ def document(order: Row, lines: list[Row], vehicles: dict[str, Row], relations: 
         "dms_mileage": None if order["milometer"] in (None, "") else int(order["milometer"]),
         "canceled": order["is_canceled"] == 1,
     }  # fmt: skip
-    ordered = sorted(
-        (
-            (line["line_number"] if line["line_number"] is not None else place, place, line)
-            for place, line in enumerate(lines, 1)
-        ),
-        key=lambda item: item[:2],
-    )
+    placed = [
+        (place if line["line_number"] is None else line["line_number"], place, line)
+        for place, line in enumerate(lines, 1)
+    ]
+    ordered = sorted(placed, key=lambda item: item[:2])
     fields["interventions"] = [
         {"dms_nr": str(line["order_line_id"]), "position": position, "title": line_text(line["description"]),
          "price": price(line["price_incl_vat"])}
