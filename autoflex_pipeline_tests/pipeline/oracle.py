@@ -105,7 +105,8 @@ def document(order: Row, lines: list[Row], vehicles: dict[str, Row], relations: 
     day = local(planned)
     assert day is not None
     fields: Row = {
-        "dms_nr": str(order["order_id"]), "wo_nr": line_text(order["order_number"]), "appointment_date": day.date().isoformat(),
+        "dms_nr": str(order["order_id"]), "wo_nr": line_text(order["order_number"]),
+        "appointment_date": day.date().isoformat(),
         "creation_date": moment(order["order_date"]), "scheduled_in": moment(order["plan_date_from"]),
         "scheduled_out": moment(order["plan_date_to"]), "billed": order["is_invoiced"] == 1,
         "dms_notes": notes(order["notes"]), "internal": order["is_internal"] == 1,
