@@ -40,7 +40,10 @@ def _timezone(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Rate = Annotated[float, Field(ge=0, le=10_000)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Rate = Annotated[Number, Field(ge=0, le=10_000)]
 
 
 class _Section(BaseModel):
@@ -63,7 +66,7 @@ class PrivacySettings(_Section):
     """Pseudonyms and retention."""
 
     pseudonym_key_env: Variable = "AUTOFLEX_PSEUDONYM_KEY"
-    retention_months: int = Field(default=84, ge=1, le=1200)
+    retention_months: Whole = Field(default=84, ge=1, le=1200)
 
 
 class ClaireSettings(_Section):
@@ -71,9 +74,9 @@ class ClaireSettings(_Section):
 
     base_url: HttpUrl
     api_key_env: Variable = "CLAIRE_API_KEY"
-    max_concurrency: int = Field(default=8, ge=1, le=64)
+    max_concurrency: Whole = Field(default=8, ge=1, le=64)
     max_requests_per_second: Rate = 20
-    deadline_seconds: float = Field(default=120, gt=0, le=3600)
+    deadline_seconds: Number = Field(default=120, gt=0, le=3600)
 
 
 class ApiSettings(_Section):
@@ -84,9 +87,9 @@ class ApiSettings(_Section):
     username_env: Variable
     password_env: Variable
     organization_name: str = ""
-    range_filters: bool = False
-    reread_budget: int = Field(default=60, ge=0, le=10_000)
-    max_concurrency: int = Field(default=4, ge=1, le=64)
+    range_filters: Flag = False
+    reread_budget: Whole = Field(default=60, ge=0, le=10_000)
+    max_concurrency: Whole = Field(default=4, ge=1, le=64)
     max_requests_per_second: Rate = 10
 
 
@@ -97,12 +100,12 @@ class DealerSettings(_Section):
     name: str = Field(min_length=1)
     claire_location_id: str = Field(min_length=1)
     timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Amsterdam"
-    keep_importing: bool = True
+    keep_importing: Flag = True
     privacy: Literal["pseudonymised", "full"] = "pseudonymised"
-    guard_max_change: float = Field(default=0.30, ge=0, le=1)
-    waiting_hours: float = Field(default=24, ge=0)
-    absence_confirm_minutes: float = Field(default=60, ge=0)
-    mileage_writeback: bool = False
+    guard_max_change: Number = Field(default=0.30, ge=0, le=1)
+    waiting_hours: Number = Field(default=24, ge=0, le=24 * 365)
+    absence_confirm_minutes: Number = Field(default=60, ge=0, le=60 * 24 * 365)
+    mileage_writeback: Flag = False
     claire_api_key_env: Variable | None = None
     api: ApiSettings | None = None
 
@@ -115,7 +118,7 @@ class DealerSettings(_Section):
 class OrchestrationSettings(_Section):
     """Dagster's schedules: stopped until somebody switches them on in its UI, unless the file says otherwise."""
 
-    schedules_running: bool = False
+    schedules_running: Flag = False
 
 
 class Settings(_Section):
@@ -191,8 +194,15 @@ def api_credentials(dealer: DealerSettings) -> Credentials:
 def missing_common_variables(settings: Settings) -> None:
     """ConfigurationError when a variable that all need is not set: Claire's key, or the key for pseudonyms."""
     needed: dict[str, str] = {}
-    if all(dealer.claire_api_key_env is None for dealer in settings.dealers):
-        needed[settings.claire.api_key_env] = "[claire] api_key_env"
+    keys = {settings.claire_key_variable(dealer) for dealer in settings.dealers}
+    if len(keys) == 1:
+        needed[keys.pop()] = "delivery to Claire, for every dealer"
+    logins = [
+        {dealer.api.api_key_env, dealer.api.username_env, dealer.api.password_env} if dealer.api else set()
+        for dealer in settings.dealers
+    ]
+    if len(logins) > 1:
+        needed |= dict.fromkeys(sorted(set.intersection(*logins)), "the Autoflex login of every dealer")
     if any(dealer.privacy == "pseudonymised" for dealer in settings.dealers):
         needed[settings.privacy.pseudonym_key_env] = "[privacy] pseudonym_key_env (the analysts' copy)"
     for variable, needed_for in needed.items():

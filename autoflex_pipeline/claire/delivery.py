@@ -251,6 +251,8 @@ class _Delivery:
 
     def _count(self, plan: Plan, results: Mapping[str, str], states: Mapping[str, str]) -> None:
         counts = self._result.counts
+        if plan.scope is not None:
+            states = {number: state for number, state in states.items() if number in plan.scope}
         for result in results.values():
             if result in ("created", "updated"):
                 counts[result] += 1

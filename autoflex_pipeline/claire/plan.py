@@ -20,13 +20,17 @@ from autoflex_pipeline.state.outbox import dispositions, open_numbers
 
 @dataclass
 class Plan:
-    """``seen`` are the appointments in scope that this run saw; ``stays`` and ``obsolete`` are dispositions."""
+    """``seen`` are the appointments in scope that this run saw; ``stays`` and ``obsolete`` are dispositions.
+
+    ``scope`` are all that the run is about; None: the whole dealer.
+    """
 
     to_send: list[Candidate] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     stays: dict[str, dict[str, Any]] = field(default_factory=dict)
     obsolete: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+    scope: set[str] | None = None
     guard: str | None = None
 
     def set_aside_row(
@@ -61,6 +65,8 @@ def make_plan(
     plan = Plan(stays=dispositions(state, dealer.id))
     plan.seen = _seen(connection, dealer, options, run_id)
     candidates = _candidates(connection, dealer, options, unanswered)
+    if not options.is_tick:
+        plan.scope = plan.seen | {candidate.dms_number for candidate in candidates}
     plan.obsolete = _settled(connection, dealer, plan.stays) - unanswered
     for candidate in candidates:
         _decide(plan, candidate, dealer, options, now)

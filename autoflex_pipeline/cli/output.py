@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from autoflex_pipeline.settings import load_settings, missing_common_variables
 
@@ -31,9 +33,13 @@ Dealers = Annotated[
 ]
 
 
+PIPE_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
+
+
 def console() -> Console:
     """Where people read."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def complain(message: str) -> None:
@@ -59,9 +65,11 @@ def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     if not rows:
         console().print(f"{title}: nothing")
         return
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console().print(table)
 
 

@@ -17,13 +17,14 @@ from autoflex_pipeline.cli.output import (
     print_json,
     print_table,
 )
+from autoflex_pipeline.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="What was rejected, with rule, field, value and hint; trying it again.")
 
 COLUMNS = (
     "dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "first_seen_at", "last_seen_at", "state",
 )  # fmt: skip
-SHOWN = ("dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "last_seen_at")
+SHOWN = ("dealer_id", "entity", "dms_number", "rule", "field", "value", "hint")
 
 Dealer = Annotated[str | None, typer.Option("--dealer", help="Only this dealer.", metavar="ID")]
 Entity = Annotated[
@@ -32,10 +33,13 @@ Entity = Annotated[
 
 
 def _entries(opened: Any, dealer: str | None, entity: str | None, state: str | None) -> list[dict[str, Any]]:
+    from autoflex_pipeline.model import RAW_ENTITIES
     from autoflex_pipeline.staging import quarantine
 
     if dealer:
         opened.settings.dealer(dealer)
+    if entity is not None and entity not in RAW_ENTITIES:
+        raise ConfigurationError(f"--entity {entity!r}: must be one of {', '.join(RAW_ENTITIES)}")
     with opened.warehouse.open() as connection:
         found = quarantine.entries(connection, dealer_id=dealer, entity=entity, state=state)
     return [{name: entry[name] for name in COLUMNS} for entry in found]
@@ -111,8 +115,7 @@ def retry(
     from autoflex_pipeline.runs.context import RunOptions
 
     with installation(config) as opened:
-        if dealer:
-            opened.settings.dealer(dealer)
+        _entries(opened, dealer, entity, "open")
         run = opened.run_context(f"retry-{uuid.uuid4()}", RunOptions())
         taken, still = steps.retry_now(run, dealer_id=dealer, entity=entity, dms_numbers=dms_numbers or [])
     result = {"taken": taken, "still_rejected": still, "healed": taken - still}
@@ -120,3 +123,6 @@ def retry(
         print_json(result)
     else:
         console().print(f"{taken} records validated anew: {taken - still} are good now, {still} are still rejected")
+    if dms_numbers and not taken:
+        complain(f"quarantine holds nothing open of {', '.join(dms_numbers)}; `quarantine list` shows what it holds")
+        raise typer.Exit(EXIT_FAILED)

@@ -23,16 +23,17 @@ def status(config: Config = None, json: Json = False) -> None:
     if json:
         print_json({"dealers": dealers})
         return
+    shown = COLUMNS[1:]
     rows: list[list[Any]] = [
-        [dealer_id, _ago(row["lag_seconds"]), *(row[name] for name in COLUMNS), row["error"] or row["hold"]]
+        [dealer_id, _ago(row["lag_seconds"]), *(row[name] for name in shown), row["error"] or row["hold"]]
         for dealer_id, row in dealers.items()
     ]
-    print_table("Status", ["dealer", "lag", *COLUMNS, "what is wrong"], rows)
+    print_table("Status", ["dealer", "last success", *shown, "what is wrong"], rows)
 
 
 def _ago(seconds: float | None) -> str:
     if seconds is None:
         return "never"
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+        return f"{seconds:.0f} s ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 7200 else f"{seconds / 3600:.0f} h ago"

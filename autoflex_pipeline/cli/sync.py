@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -60,8 +60,8 @@ def sync(
       autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09
     """
     with installation(config, needs_secrets=True) as opened:
-        months = _months(from_, to)
-        opened.settings.select(dealer or [])
+        zone = opened.settings.select(dealer or [])[0].zone
+        months = _months(from_, to, datetime.now(zone))
         options = {
             "dealers": list(dealer or []),
             "dry_run": dry_run,
@@ -82,16 +82,16 @@ def sync(
     raise typer.Exit(EXIT_OK if summary["ok"] else EXIT_FAILED)
 
 
-def _months(first: str | None, last: str | None) -> tuple[str, str] | None:
-    """First and last month; only one given: the other is the current month."""
+def _months(first: str | None, last: str | None, now: datetime) -> tuple[str, str] | None:
+    """First and last month; only one given: the other is the current month, where the (first) dealer is."""
     from autoflex_pipeline.orchestration.partitions import check_months
 
     if first is None and last is None:
         return None
-    current = datetime.now(UTC).astimezone().strftime("%Y-%m")
+    current = now.strftime("%Y-%m")
     months = (first or current, last or current)
     try:
-        check_months(*months)
+        check_months(*months, today=now.date())
     except ValueError as error:
         raise ConfigurationError(f"--from/--to: {error}") from None
     return months
@@ -130,6 +130,8 @@ def _progress(opened: Any, quiet: bool) -> Iterator[None]:
 def show_summary(summary: dict[str, Any]) -> None:
     """The summary for people: a table, and what went wrong."""
     rows = []
+    parts = summary["dealers"].values()
+    shown = [name for name in DELIVERY_COLUMNS if name in ALWAYS_SHOWN or any(part["delivery"][name] for part in parts)]
     for dealer_id, part in summary["dealers"].items():
         staged = part["staged"]
         delivery = part["delivery"]
@@ -140,10 +142,10 @@ def show_summary(summary: dict[str, Any]) -> None:
                 part["extracted"]["order"],
                 sum(counts["accepted"] for counts in staged.values()),
                 sum(counts["quarantined"] for counts in staged.values()),
-                *(delivery[name] for name in DELIVERY_COLUMNS),
+                *(delivery[name] for name in shown),
             ]
         )
-    print_table("Sync", ["dealer", "result", "orders", "accepted", "quarantined", *DELIVERY_COLUMNS], rows)
+    print_table("Sync", ["dealer", "result", "orders", "accepted", "quarantined", *shown], rows)
     for dealer_id, part in summary["dealers"].items():
         if part["error"]:
             complain(f"{dealer_id}: {part['error']}")
@@ -153,6 +155,7 @@ def show_summary(summary: dict[str, Any]) -> None:
         console().print("What was rejected, and why: autoflex-pipeline quarantine list")
 
 
+ALWAYS_SHOWN = ("created", "updated", "unchanged")
 DELIVERY_COLUMNS = ["created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed"]
 
 

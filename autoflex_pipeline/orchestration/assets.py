@@ -3,6 +3,7 @@
 # Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -54,16 +55,30 @@ def _run_context(context: Context, installation: Installation, options: RunOptio
     if installation.on_step:
         installation.on_step(name)
     try:
-        return installation.run_context(context.run.run_id, options.options(_window(context)))
+        chosen = options.options(_window(context))
+        if chosen.window and not chosen.dealers:
+            chosen = replace(chosen, dealers=_dealers_of_months(context, installation))
+        return installation.run_context(context.run.run_id, chosen)
     except ConfigurationError as error:
         raise failure(error) from None
 
 
+def _dealers_of_months(context: Context, installation: Installation) -> tuple[str, ...]:
+    """The dealers whose months the run was asked for: no other dealer is touched by it."""
+    ids = installation.settings.dealer_ids
+    places = [ids.index(dealer_id) for dealer_id in months_by_dealer(_asked_keys(context))]
+    return ids[min(places) : max(places) + 1]
+
+
+def _asked_keys(context: Context) -> list[str]:
+    """The partition keys in the run's tags: one, or the first and the last of a range."""
+    tags = context.run.tags
+    return [tags[tag] for tag in (RANGE_START, RANGE_END, PARTITION) if tag in tags]
+
+
 def _window(context: Context) -> tuple[date, date] | None:
     """First and last day of the months that the run was asked for; None for a tick."""
-    tags = context.run.tags
-    keys = [tags[tag] for tag in (RANGE_START, RANGE_END, PARTITION) if tag in tags]
-    spans = [span for months in months_by_dealer(keys).values() for span in months]
+    spans = [span for months in months_by_dealer(_asked_keys(context)).values() for span in months]
     return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from autoflex_pipeline.sources.window import month_bounds, months_between
 
-FIRST_MONTH = "2010-01"
+FIRST_MONTH = "2000-01"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
@@ -34,11 +34,14 @@ def partition_key(dealer_id: str, month: str) -> str:
     return str(dg.MultiPartitionKey({"dealer": dealer_id, "month": month}))
 
 
-def check_months(first: str, last: str) -> None:
+def check_months(first: str, last: str, *, today: date) -> None:
     """ValueError when a month is none, the two stand in the wrong order, or one lies outside what can be backfilled."""
     months_between(first, last)
     if first < FIRST_MONTH:
         raise ValueError(f"{first} lies before {FIRST_MONTH}, the first month that can be backfilled")
+    newest = months_between(f"{today:%Y-%m}", f"{today.year + 3:04d}-12")[MONTHS_AHEAD - 1]
+    if last > newest:
+        raise ValueError(f"{last} lies after {newest}, the last month that can be backfilled")
 
 
 def months_by_dealer(keys: Iterable[str]) -> dict[str, list[tuple[date, date]]]:

@@ -103,7 +103,11 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     from_command_line: bool = Field(default=False, description="Set by the commands: publish at the end of the run.")
 
     def options(self, window: tuple[date, date] | None = None) -> RunOptions:
-        """The options as the steps know them."""
+        """The options as the steps know them; ConfigurationError when they do not go together."""
+        if self.numbers and len(self.dealers) != 1:
+            raise ConfigurationError("options.numbers goes with exactly one dealer in options.dealers: name it")
+        if self.force and not self.numbers:
+            raise ConfigurationError("options.force goes with options.numbers: name the appointments")
         return RunOptions(
             dealers=tuple(self.dealers),
             dry_run=self.dry_run,

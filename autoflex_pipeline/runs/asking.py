@@ -12,6 +12,7 @@ from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record
 from autoflex_pipeline.sources.connections import DMS_CAUSE
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.state.holds import current_hold, lift_hold
+from autoflex_pipeline.state.runs import ProblemKind
 
 
 @dataclass(slots=True)
@@ -40,10 +41,13 @@ def ask_dealers(
     *,
     in_scope: Callable[[DealerSettings, Record], bool] | None = None,
     window: Callable[[DealerSettings], tuple[date, date]] | None = None,
+    first: bool = False,
 ) -> dict[str, Extract]:
     """Ask the dealers at once; gives the extract of each dealer id that answered.
 
-    A reading that broke off is noted as the dealer's failure; what it brought is handed over all the same.
+    A reading that broke off is noted as the dealer's failure; what it brought is handed over all the same. When the
+    ``first`` question brings nothing, the DMS counts as out of reach: it is asked nothing more in this run, so that
+    waiting for it does not hold up the other dealers.
     """
 
     def ask(dealer: DealerSettings) -> Extract:
@@ -66,7 +70,8 @@ def ask_dealers(
     for dealer_id, extract in answers.items():
         if not extract.is_complete:
             what = extract.error or "the answer broke off"
-            context.note(dealer_id, "source", f"{source} was read only in part: {what}; the next run reads it again")
+            kind: ProblemKind = "transport" if first and not extract.records else "source"
+            context.note(dealer_id, kind, f"{source} was read only in part: {what}; the next run reads it again")
         else:
             _lift_login_hold(context, dealer_id)
     return answers

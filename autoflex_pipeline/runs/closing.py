@@ -92,8 +92,9 @@ def _remembered(
         "error": summary["error"],
         "counts": summary["delivery"],
     }
-    if summary["error"] is None:
+    if summary["ok"]:
         values["last_success_at"] = now
+    if summary["error"] is None:
         if known["read_run_id"] == context.run_id and known["read_digest"]:
             values["look_digest"] = known["read_digest"]
     elif known["read_run_id"] == context.run_id:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from autoflex_pipeline.claire.client import ClaireConnections
@@ -69,13 +71,13 @@ class RunContext:
         return self.clock().astimezone(dealer.zone).date()
 
     def readable_dealers(self) -> tuple[DealerSettings, ...]:
-        """The run's dealers with an API whose login did not fail in this run."""
+        """The run's dealers with an API that could be reached and logged in to in this run."""
         with self.state.begin() as connection:
             known = problems(connection, self.run_id)
         out = {
             dealer_id
             for dealer_id, noted in known.items()
-            if any(problem["kind"] in ("login", "configuration") for problem in noted)
+            if any(problem["kind"] in ("login", "configuration", "transport") for problem in noted)
         }
         return tuple(dealer for dealer in self.dealers if dealer.api and dealer.id not in out)
 
@@ -109,4 +111,10 @@ class RunContext:
                     answers.append((dealer, future.result()))
                 except PipelineError as error:
                     self.note_error(dealer, error)
+                except Exception as error:  # one dealer's oddity must not cost the others their run
+                    # Its text is not shown: it may hold what the vendor sent, or a secret.
+                    place = traceback.extract_tb(error.__traceback__)[-1]
+                    where = f"{Path(place.filename).name}:{place.lineno}"
+                    message = f"unexpected {type(error).__name__} at {where}: a defect of this program; report it"
+                    self.note(dealer.id, "source", message)
         return answers

@@ -26,8 +26,10 @@ def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDe
             place_hold(connection, dealer.id, "configuration", cause, str(delivery.error), context.clock())
         elif delivery.error_kind is None:
             held = current_hold(connection, dealer.id)
-            is_backfill = context.options.window is not None and held is not None and held["kind"] == "guard"
-            if held is not None and not held["cause"].startswith(DMS_CAUSE) and not is_backfill:
+            # Only a tick looks at the whole dealer: nothing less shows that the guard has no more reason.
+            is_part = context.options.window is not None or context.options.numbers is not None
+            stays = is_part and held is not None and held["kind"] == "guard"
+            if held is not None and not held["cause"].startswith(DMS_CAUSE) and not stays:
                 lift_hold(connection, dealer.id)
 
 

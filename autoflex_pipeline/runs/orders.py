@@ -19,7 +19,9 @@ from autoflex_pipeline.state.dealers import remember
 
 def read_open_orders(context: RunContext) -> ReadReport:
     """The tick: the open list of each dealer, those that left it by id, and what hides from it on a full pass."""
-    listed = ask_dealers(context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders())
+    listed = ask_dealers(
+        context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders(), first=True
+    )
     crawled = _crawl_hidden(context, listed) if context.options.full else {}
     wanted = _orders_to_ask_for(context, listed, crawled)
     found = ask_dealers(
@@ -66,10 +68,30 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
         return min(first for first, _ in spans), max(last for _, last in spans)
 
     dealers = [dealer for dealer in context.readable_dealers() if dealer.id in months]
-    asked = ask_dealers(context, dealers, "api:orders_by_month", ask, in_scope=in_scope, window=window)
-    extracts = list(asked.values())
+    asked = ask_dealers(context, dealers, "api:orders_by_month", ask, in_scope=in_scope, window=window, first=True)
+    lacking = {
+        dealer_id: sorted(staged[dealer_id].difference(record.key or "" for record in extract.records))
+        for dealer_id, extract in asked.items()
+        if extract.is_complete
+    }
+    found = ask_dealers(
+        context,
+        [dealer for dealer in dealers if lacking.get(dealer.id)],
+        "api:orders_by_id",
+        lambda api, dealer: api.by_ids("order", lacking[dealer.id]),
+    )
+    extracts = [*asked.values(), *found.values()]
     with context.warehouse.open() as connection:
         store_extracts(connection, extracts, run_id=context.run_id)
+        for dealer_id, extract in found.items():
+            note_missing(
+                connection,
+                dealer_id,
+                extract.not_found,
+                now=context.clock(),
+                confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
+                another_was_found=bool(asked[dealer_id].records or extract.records),
+            )
     return report_of(context, extracts)
 
 
@@ -105,7 +127,8 @@ def _orders_to_ask_for(
         for dealer_id, extract in listed.items():
             if extract.is_complete:
                 there = {record.key for record in extract.records if record.key}
-                there |= {record.key for record in crawled[dealer_id].records if record.key} if crawled else set()
+                if dealer_id in crawled:
+                    there |= {record.key for record in crawled[dealer_id].records if record.key}
                 wanted[dealer_id] = needs.orders_to_ask_for(connection, dealer_id, there)
     return wanted
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from autoflex_pipeline.claire.policies import GUARD_AT_LEAST
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.settings import DealerSettings
@@ -44,7 +45,10 @@ def read_lines(context: RunContext) -> ReadReport:
         lambda api, dealer: api.lines_of(doubted[dealer.id], by_id=True),
     )
     readings = {dealer_id: _without(extract, doubted.get(dealer_id, ())) for dealer_id, extract in readings.items()}
-    extracts = [*readings.values(), *again.values()]
+    extracts = [
+        _without(extract, _emptied_orders(context, context.settings.dealer(extract.dealer_id), extract))
+        for extract in (*readings.values(), *again.values())
+    ]
     with context.warehouse.open() as connection:
         store_extracts(connection, extracts, run_id=context.run_id)
         for extract in extracts:
@@ -110,19 +114,35 @@ def _reread_due(context: RunContext, dealer: DealerSettings) -> bool:
 
 
 def _orders_that_lost_lines(context: RunContext, readings: Mapping[str, Extract]) -> dict[str, list[str]]:
-    """Orders of which a crawl of whole pages lacks a known line: rows shift, so they are asked for one by one."""
+    """Orders of which a reading of several pages lacks a known line: rows shift, so they are asked for one by one."""
     doubted: dict[str, list[str]] = {}
     with context.warehouse.open() as connection:
         for dealer_id, extract in readings.items():
             there = {record.key for record in extract.records}
-            rows = connection.execute(
-                "SELECT order_key, line_keys FROM line_list WHERE dealer_id = ?", [dealer_id]
-            ).fetchall()
-            lost = [order for order, lines in rows if order in extract.read_ids and not there.issuperset(lines)]
-            by_page = any("?page=" in record.source for record in extract.records)
+            known = needs.known_lines(connection, dealer_id, extract.read_ids)
+            lost = [order for order, lines in known.items() if not there.issuperset(lines)]
+            by_page = not extract.records or any("page=" in record.source for record in extract.records)
             if lost and by_page:
                 doubted[dealer_id] = lost
     return doubted
+
+
+def _emptied_orders(context: RunContext, dealer: DealerSettings, extract: Extract) -> list[str]:
+    """Orders that had lines and came back without any, when they are too many to be believed: the guard's measure."""
+    with context.warehouse.open() as connection:
+        known = needs.known_lines(connection, dealer.id, extract.read_ids)
+    had = [order for order, lines in known.items() if lines]
+    with_lines = {record.parent for record in extract.records}
+    emptied = [order for order in had if order not in with_lines]
+    is_mass = len(emptied) >= GUARD_AT_LEAST and len(emptied) > dealer.guard_max_change * len(had)
+    if not is_mass or context.options.allow_mass_change:
+        return []
+    message = (
+        f"{len(emptied)} of {len(had)} orders that had lines came back without any: not believed, their interventions "
+        "stay; look in Autoflex, and if it is right, run sync with --allow-mass-change"
+    )
+    context.note(dealer.id, "source", message)
+    return emptied
 
 
 def _without(extract: Extract, orders: Iterable[str]) -> Extract:

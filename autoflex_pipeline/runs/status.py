@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from autoflex_pipeline.settings import Settings
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.state.holds import current_hold
+from autoflex_pipeline.state.outbox import dispositions
 from autoflex_pipeline.warehouse import Warehouse
 
 COUNTS = ("pending", "waiting", "held", "rejected", "failed")
@@ -33,11 +35,11 @@ def dealer_status(
             row = dealer_row(connection, dealer.id)
             held = current_hold(connection, dealer.id)
             success = row["last_success_at"]
-            counts = row["counts"] or {}
+            counts = Counter(kept["state"] for kept in dispositions(connection, dealer.id).values())
             dealers[dealer.id] = {
                 "last_success_at": success,
                 "lag_seconds": round((now - success).total_seconds(), 1) if success else None,
-                **{name: counts.get(name, 0) for name in COUNTS},
+                **{name: counts[name] for name in COUNTS},
                 "quarantined": quarantined.get(dealer.id, 0),
                 "error": row["error"],
                 "hold": held["message"] if held else None,

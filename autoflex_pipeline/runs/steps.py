@@ -11,6 +11,7 @@ from autoflex_pipeline.runs.holding import hold_or_lift
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entity
 from autoflex_pipeline.state.dealers import dealer_row
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 
 
 def retry_quarantine(context: RunContext) -> int:
@@ -30,7 +31,11 @@ def stage(context: RunContext, entity: str) -> dict[str, StageCounts]:
         run_id=context.run_id,
     )
     with context.warehouse.open() as connection:
-        return stage_entity(connection, entity, staging)
+        counts = stage_entity(connection, entity, staging)
+    if counts:
+        with context.state.begin() as state:
+            set_mark(state, PUBLISH_WANTED, True)
+    return counts
 
 
 def refresh(context: RunContext) -> int:

@@ -182,16 +182,22 @@ def parts_of_appointments(
 
 
 def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
-    """Orders known to be open, or waiting in quarantine, that a complete open list lacks: they are asked for by id.
+    """Orders known to be open, also in quarantine, that a complete open list lacks: they are asked for by id.
 
     One whose absence is confirmed is asked for no more: it comes back by standing in the list again.
     """
+    billed = dms_name("appointment", "is_billed")
     rows = connection.execute(
-        """
+        f"""
         SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id AND NOT is_billed
         UNION
         SELECT dms_number FROM quarantine
         WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open' AND dms_number IS NOT NULL
+          AND EXISTS (
+              FROM raw_record
+              WHERE raw_record.dealer_id = $dealer_id AND raw_record.entity = 'order'
+                AND raw_record.record_key = quarantine.dms_number
+                AND coalesce(try(raw_record.record ->> '$.{billed}'), '0') NOT IN ('1', 'true'))
         EXCEPT
         SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL
         """,
@@ -199,6 +205,18 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
     ).fetchall()
     known = {row[0] for row in rows}
     return sorted(known.difference(listed))
+
+
+def known_lines(connection: duckdb.DuckDBPyConnection, dealer_id: str, orders: Iterable[str]) -> dict[str, list[str]]:
+    """The lines of these orders as they were last read completely, in order; orders never read so are left out."""
+    rows = connection.execute(
+        """
+        SELECT order_key, line_keys FROM line_list
+        WHERE dealer_id = $dealer_id AND order_key IN (SELECT unnest($orders::VARCHAR[]))
+        """,
+        {"dealer_id": dealer_id, "orders": sorted(orders)},
+    ).fetchall()
+    return dict(rows)
 
 
 def mark_followed(

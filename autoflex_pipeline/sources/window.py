@@ -37,16 +37,16 @@ def months_between(first: str, last: str) -> list[str]:
 
 
 def appointment_day(record: Record) -> date | None:
-    """The day an order lies on: of its planned date, else of its order date; None when neither can be read."""
+    """The day an order lies on: of its planned date, or of its order date when that is empty; None when unreadable."""
     try:
         values = json.loads(record.text)
     except ValueError:
         return None
     names = next(field.dms for field in fields("appointment") if field.name == "appointment_date")
     for name in names:
-        day = _day(values.get(name)) if isinstance(values, dict) else None
-        if day:
-            return day
+        value = values.get(name) if isinstance(values, dict) else None
+        if value is not None and str(value).strip():
+            return _day(value)
     return None
 
 

@@ -97,3 +97,29 @@ def test_an_incomplete_list_concludes_nothing(world: World) -> None:
     assert not summary["dealers"][JANSEN]["ok"]
     assert "only in part" in summary["dealers"][JANSEN]["error"]
     assert world.query("SELECT count(*) FROM absence") == [(0,)]
+
+
+def test_lines_that_vanish_from_every_order_are_not_believed(world: World) -> None:
+    load(world, orders=6)
+    world.sync()
+    world.autoflex.set_fault("empty", endpoint="order_line")
+    summary = world.sync(full=True)
+    assert "came back without any" in summary["dealers"][JANSEN]["error"]
+    held = world.held("50001")
+    assert held is not None
+    assert len(held["interventions"]) == 2
+    world.autoflex.clear_faults()
+    assert world.sync(full=True)["ok"]
+
+
+def test_resending_does_not_lift_the_guard(world: World) -> None:
+    load(world, orders=10)
+    world.sync()
+    for number in range(50001, 50006):
+        world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
+    world.sync()
+    for _ in range(2):
+        world.sync(JANSEN, numbers=["50001"], force=True, reread=False)
+    held = world.held("50001")
+    assert held is not None
+    assert held["appointment_date"] == "2026-11-25"

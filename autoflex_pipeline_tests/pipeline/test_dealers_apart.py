@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autoflex_pipeline.orchestration.build import build_definitions
+from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, partition_key
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load, variable
 
 
@@ -83,6 +85,35 @@ def test_every_ten_minutes_there_is_something_to_read_again(world: World) -> Non
 def test_an_unreachable_dms_asks_for_a_run_that_says_so(world: World) -> None:
     load(world, JANSEN)
     world.sync()
-    world.autoflex.set_fault("error", dealer=JANSEN, code=500, message="stuk")
+    world.autoflex.set_fault("status", dealer=JANSEN, endpoint="order", status=403)
     assert world.look()[JANSEN].has_work
     assert not world.sync()["dealers"][JANSEN]["ok"]
+
+
+def test_a_refused_login_during_a_full_pass_does_not_touch_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    world.sync()
+    world.autoflex.revoke_tokens(JANSEN)
+    monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
+    world.autoflex.change(DEVRIES, "order", 50001, notes="anders")
+    summary = world.sync(full=True)
+    assert not summary["dealers"][JANSEN]["ok"]
+    assert summary["dealers"][DEVRIES]["delivery"]["updated"] == 1
+
+
+def test_months_of_one_dealer_from_the_ui_leave_other_dealers_alone(world: World) -> None:
+    for dealer_id in (JANSEN, DEVRIES):
+        load(world, dealer_id, orders=1)
+        world.autoflex.change(dealer_id, "order", 50001, is_invoiced=1)
+    world.sync(DEVRIES, months=("2026-11", "2026-11"))
+    definitions = build_definitions(world.installation)
+    months = {RANGE_START: partition_key(JANSEN, "2026-11"), RANGE_END: partition_key(JANSEN, "2026-11")}
+    result = definitions.resolve_job_def("backfill").execute_in_process(
+        tags=months, run_config={"resources": {"options": {"config": {"deliver_history": True}}}}
+    )
+    assert result.success
+    assert world.held("50001", JANSEN) is not None
+    assert world.held("50001", DEVRIES) is None

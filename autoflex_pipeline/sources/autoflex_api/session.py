@@ -158,7 +158,10 @@ class Session:
         if moment.tzinfo is not None:
             return [moment]
         local = moment.replace(tzinfo=self._dealer.zone)
-        return [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+        try:
+            return [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+        except OverflowError:  # such as 00010101T000000, where there is no end
+            return []
 
 
 def _usable_until(valid_until: datetime | None, now: datetime) -> datetime:

@@ -23,9 +23,14 @@ def test_the_planned_day_decides_in_every_form_of_a_date(planned: str) -> None:
     assert appointment_day(order(plan_date_from=planned, order_date="20250101")) == date(2026, 9, 3)
 
 
-@pytest.mark.parametrize("planned", [None, "", "soon", "20261399", 0])
-def test_without_a_readable_planned_day_the_day_of_the_order_decides(planned: object) -> None:
+@pytest.mark.parametrize("planned", [None, "", "  "])
+def test_without_a_planned_day_the_day_of_the_order_decides(planned: object) -> None:
     assert appointment_day(order(plan_date_from=planned, order_date="20260903")) == date(2026, 9, 3)
+
+
+@pytest.mark.parametrize("planned", ["soon", "20261399", 0])
+def test_an_unreadable_planned_day_is_not_replaced_by_the_day_of_the_order(planned: object) -> None:
+    assert appointment_day(order(plan_date_from=planned, order_date="20260903")) is None
 
 
 def test_an_order_without_any_readable_day_has_none() -> None:
