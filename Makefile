@@ -47,7 +47,7 @@ bench: install ## Benchmarks, each a ratio in one run
 
 lock: install ## Make requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --output-file requirements.lock pyproject.toml
+		--no-emit-index-url --no-annotate --no-strip-extras --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the environment and the demo's data
 	rm -rf $(VENV) demo-data artifacts
