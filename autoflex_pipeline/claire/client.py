@@ -176,7 +176,8 @@ class ClaireConnection:
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, _CallError) else None
-        return self._wait(state) if asked is None else asked
+        # "Retry-After: 0", or a date that has passed, asks for no pause: then the usual one.
+        return asked or self._wait(state)
 
     def _once(
         self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], deadline: float, dealer_stop: DealerStop

@@ -186,11 +186,11 @@ def _count_open_before(connection: duckdb.DuckDBPyConnection, dealer: DealerSett
 
 
 def _count_open(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings) -> int:
-    """The open appointments that Claire has."""
+    """The open appointments that Claire has and does not hold as canceled already."""
     row = connection.execute(
         "SELECT count(*) FROM acknowledged k "
         "JOIN document d ON d.dealer_id = k.dealer_id AND d.dms_number = k.dms_number "
-        "WHERE k.dealer_id = $dealer AND k.location_id = $location AND d.is_open",
+        "WHERE k.dealer_id = $dealer AND k.location_id = $location AND d.is_open AND NOT k.is_canceled",
         {"dealer": dealer.id, "location": dealer.claire_location_id},
     ).fetchone()
     return int(row[0]) if row else 0

@@ -40,9 +40,9 @@ class Candidate:
     @property
     def cancels_or_redates(self) -> bool:
         """Whether an open appointment that Claire has would be canceled, or change its day."""
-        if not (self.is_acknowledged and self.is_open):
+        if not (self.is_acknowledged and self.is_open) or self.was_canceled:
             return False
-        return (self.is_canceled and not self.was_canceled) or self.appointment_date != self.was_dated
+        return self.is_canceled or self.appointment_date != self.was_dated
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,11 @@ class Sender:
                 return Sent(intent, Outcome("pending" if self.fault else "failed"), problem=str(error))
             if work_started(status):
                 return Sent(intent, Outcome("pending"), held_by=status)
-        return Sent(intent, self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop))
+        outcome = self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop)
+        if outcome.result == "failed" and self._connection.gate.is_open:
+            # At once, not when the answer is written: each thread would spend one more deadline on its next intent.
+            self.tally.given_up = True
+        return Sent(intent, outcome)
 
     def _status(self, intent: Intent) -> str | None:
         if intent.claire_id is not None:

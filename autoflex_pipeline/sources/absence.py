@@ -67,9 +67,15 @@ def note_missing(
         values | {"latest": now - confirm_after},
     ).fetchall()
     gone = [row[0] for row in confirmed]
+    told = {"dealer_id": dealer_id, "gone": gone}
+    connection.execute("INSERT INTO restage SELECT $dealer_id, 'order', unnest($gone::VARCHAR[])", told)
     connection.execute(
-        "INSERT INTO restage SELECT $dealer_id, 'order', unnest($gone::VARCHAR[])",
-        {"dealer_id": dealer_id, "gone": gone},
+        """
+        UPDATE quarantine SET state = 'gone'
+        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'
+          AND dms_number IN (SELECT unnest($gone::VARCHAR[]))
+        """,
+        told,
     )
     return gone
 

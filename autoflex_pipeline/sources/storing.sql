@@ -88,10 +88,15 @@ WHERE known.line_keys IS DISTINCT FROM list_now.line_keys;
 INSERT INTO restage
 SELECT DISTINCT dealer_id, 'order_line', line_key
 FROM (
-    SELECT dealer_id, unnest(list_concat(old_keys, new_keys)) AS line_key
+    SELECT dealer_id, unnest(list_concat(coalesce(old_keys, []), new_keys)) AS line_key, old_keys IS NOT NULL AS is_known
     FROM list_changed
-    WHERE old_keys IS NOT NULL
-) AS touched;
+) AS touched
+WHERE is_known
+   -- First read in part, now completely: only now its place is known.
+   OR NOT EXISTS (
+       FROM arrived_new
+       WHERE arrived_new.entity = 'order_line' AND arrived_new.dealer_id = touched.dealer_id
+         AND arrived_new.record_key = touched.line_key);
 -- step
 INSERT INTO document_dirty SELECT dealer_id, order_key FROM list_changed;
 -- step

@@ -49,7 +49,10 @@ RECIPE = Recipe(
     not_kept=frozenset({"modified_at"}),
     absent={"appointment_date": f"{{0}} OR (stripped({_PLANNED}) IS NULL AND {{1}})"},
     # What is kept is the DMS's own word: not that the order was gone, when it is there again.
-    kept={"is_canceled": f"coalesce(previous_is_canceled AND returned_at IS NULL, false) OR {_GONE}"},
+    kept={
+        "appointment_date": "coalesce(previous_appointment_date, read_appointment_date)",
+        "is_canceled": f"coalesce(previous_is_canceled AND returned_at IS NULL, false) OR {_GONE}",
+    },
     rules=(
         Rule(
             "wo_number_missing",
@@ -78,7 +81,8 @@ RECIPE = Recipe(
             "appointment_date_from_order_date",
             "appointment_date",
             Severity.WARN,
-            "text_scheduled_in_at IS NULL AND text_created_at IS NOT NULL AND appointment_date IS NOT NULL",
+            "text_scheduled_in_at IS NULL AND text_created_at IS NOT NULL"
+            " AND appointment_date IS NOT DISTINCT FROM read_appointment_date AND appointment_date IS NOT NULL",
             "Nothing is planned; the day of the order was taken. Plan the order in the DMS.",
             before=_ORDERED,
         ),

@@ -16,9 +16,21 @@ RECIPE = Recipe(
         " concat_ws(' ', stripped(raw_last_name), stripped(raw_last_name_2)) END",
         "house_number": "concat_ws(' ', stripped(raw_house_number), stripped(raw_house_number_2))",
     },
+    # One of two names may be absent: what the other one says is taken, and the part that is not told is kept.
+    kept={
+        "last_name": "CASE WHEN read_last_name IS NULL OR ends_with(previous_last_name, ' ' || read_last_name)"
+        " THEN previous_last_name ELSE read_last_name END",
+        "house_number": "CASE WHEN read_house_number IS NULL"
+        " OR starts_with(previous_house_number, read_house_number || ' ')"
+        " THEN previous_house_number ELSE read_house_number END",
+    },
     helpers={"dutch_postcode": "dutch_postcode(postcode_signs(read_postcode))"},
     values={"postcode": "coalesce(dutch_postcode, read_postcode)"},
-    normalised={"postcode": "dutch_postcode IS NOT NULL"},
+    normalised={
+        "postcode": "dutch_postcode IS NOT NULL",
+        "last_name": "last_name IS DISTINCT FROM read_last_name",
+        "house_number": "house_number IS DISTINCT FROM read_house_number",
+    },
     rules=(
         Rule(
             "party_nameless",

@@ -14,8 +14,15 @@ GROUP BY dealer_id, record_key, CASE WHEN record_key IS NULL THEN raw_hash END;
 
 -- name: again
 CREATE OR REPLACE TEMP TABLE again AS
-SELECT sighting.raw_seq, sighting.dealer_id, sighting.record_key, sighting.raw_hash
+SELECT coalesce(good.raw_seq, sighting.raw_seq) AS raw_seq, sighting.dealer_id, sighting.record_key,
+    sighting.raw_hash
 FROM sighting
+-- An order that is gone is canceled as it was last accepted: its newest record may be in quarantine.
+LEFT JOIN (
+    SELECT appointment.dealer_id, appointment.dms_number, appointment.raw_seq
+    FROM appointment JOIN absence USING (dealer_id, dms_number)
+    WHERE '{raw}' = 'order' AND absence.confirmed_at IS NOT NULL AND absence.returned_at IS NULL
+) AS good ON good.dealer_id = sighting.dealer_id AND good.dms_number = sighting.record_key
 SEMI JOIN restage
   ON restage.entity = sighting.entity AND restage.dealer_id = sighting.dealer_id
  AND restage.record_key = sighting.record_key
@@ -103,10 +110,15 @@ earlier AS (
         ) AS highest
     FROM by_day
 )
-SELECT typed.seq, typed.dealer_id, typed.dms_number, $rule, typed.dms_mileage::VARCHAR, NULL
-FROM typed
+SELECT judged.raw_seq, judged.dealer_id, judged.dms_number, $rule, judged.dms_mileage::VARCHAR, NULL
+FROM appointment AS judged
 JOIN earlier USING (dealer_id, car_dms_number, appointment_date)
-WHERE typed.dms_mileage < earlier.highest AND NOT typed.is_rejected AND typed.skip IS NULL;
+WHERE judged.dms_mileage < earlier.highest
+  -- A row that was there before is told of once, when an earlier appointment arrives after it.
+  AND (judged.raw_seq IN (SELECT seq FROM typed) OR NOT EXISTS (
+      FROM finding
+      WHERE finding.entity = 'appointment' AND finding.rule = 'mileage_lower'
+        AND finding.raw_seq = judged.raw_seq AND finding.dms_number = judged.dms_number));
 
 -- name: orphans
 -- Lines that have waited long enough for an order that is not staged; once for each version of the line.
@@ -195,30 +207,37 @@ INSERT INTO document_dirty SELECT DISTINCT dealer_id, appointment_dms_number FRO
 INSERT INTO document_dirty
 SELECT appointment.dealer_id, appointment.dms_number
 FROM appointment
-SEMI JOIN ({accepted}) AS accepted
+JOIN (SELECT DISTINCT dealer_id, dms_number FROM ({accepted}) AS accepted) AS accepted
   ON accepted.dealer_id = appointment.dealer_id AND accepted.dms_number = appointment.car_dms_number
-WHERE NOT appointment.is_billed;
+-- A billed one keeps what it has, but does not stay without what was not there when it was billed.
+WHERE NOT appointment.is_billed
+   OR NOT EXISTS (
+       FROM known WHERE known.dealer_id = accepted.dealer_id AND known.dms_number = accepted.dms_number);
 
 -- name: dirty_party
 INSERT INTO document_dirty
-WITH accepted AS (SELECT DISTINCT dealer_id, dms_number FROM ({accepted}) AS accepted),
+WITH accepted AS (
+    SELECT DISTINCT dealer_id, dms_number, NOT EXISTS (
+        FROM known WHERE known.dealer_id = accepted.dealer_id AND known.dms_number = accepted.dms_number) AS is_first
+    FROM ({accepted}) AS accepted
+),
 their_car AS (
-    SELECT car.dealer_id, car.dms_number
+    SELECT car.dealer_id, car.dms_number, accepted.is_first
     FROM car JOIN accepted ON accepted.dealer_id = car.dealer_id AND accepted.dms_number = car.driver_dms_number
     UNION
-    SELECT car.dealer_id, car.dms_number
+    SELECT car.dealer_id, car.dms_number, accepted.is_first
     FROM car JOIN accepted ON accepted.dealer_id = car.dealer_id AND accepted.dms_number = car.owner_dms_number
 )
 SELECT appointment.dealer_id, appointment.dms_number
 FROM appointment
 JOIN accepted
   ON accepted.dealer_id = appointment.dealer_id AND accepted.dms_number = appointment.contractor_dms_number
-WHERE NOT appointment.is_billed
+WHERE NOT appointment.is_billed OR accepted.is_first
 UNION
 SELECT appointment.dealer_id, appointment.dms_number
 FROM appointment
 JOIN their_car ON their_car.dealer_id = appointment.dealer_id AND their_car.dms_number = appointment.car_dms_number
-WHERE NOT appointment.is_billed;
+WHERE NOT appointment.is_billed OR their_car.is_first;
 
 -- name: watermark
 DELETE FROM staged WHERE entity = '{raw}';

@@ -9,7 +9,7 @@ import pytest
 from autoflex_pipeline.staging import StagingDefectError, quarantine
 from autoflex_pipeline.staging.gates import model_violations
 from autoflex_pipeline.staging.guard import validate_accepted
-from autoflex_pipeline_tests.unit.staging.lab import DEALER, NOW, Lab
+from autoflex_pipeline_tests.unit.staging.lab import ABSENT, DEALER, NOW, Lab
 
 
 def line_list(lab: Lab, order: str, *keys: str) -> None:
@@ -188,7 +188,12 @@ def test_documents_of_what_changed_are_marked(lab: Lab) -> None:
     lab.execute("DELETE FROM document_dirty")
     lab.put("relation")
     lab.stage()
-    assert {row[1] for row in lab.query("FROM document_dirty")} == {"1", "3"}, "through the car, and as contractor"
+    found = {row[1] for row in lab.query("FROM document_dirty")}
+    assert found == {"1", "2", "3"}, "through the car, and as contractor; one that is new reaches the billed one too"
+    lab.execute("DELETE FROM document_dirty")
+    lab.put("relation", city="Houten")
+    lab.stage()
+    assert {row[1] for row in lab.query("FROM document_dirty")} == {"1", "3"}, "a change does not reach the billed one"
     lab.execute("DELETE FROM document_dirty")
     lab.put("vehicle", model="Polo")
     lab.stage()
@@ -258,3 +263,24 @@ def test_the_gates_count_what_breaks_the_model(lab: Lab) -> None:
         "price: less_than_or_equal_to(100000)",
         "unique(dealer_id, dms_number)",
     }
+
+
+def test_a_party_without_the_field_of_the_tussenvoegsel_keeps_its_last_name(lab: Lab) -> None:
+    lab.put("relation", last_name_prefix=ABSENT, house_number_addition=ABSENT)
+    lab.stage()
+    assert lab.query("SELECT last_name, house_number FROM party") == [("Berg", "12")]
+
+
+def test_a_new_order_without_the_field_of_the_planned_date_is_dated_by_its_order_date(lab: Lab) -> None:
+    lab.put("order", plan_date_from=ABSENT)
+    lab.stage()
+    assert lab.query("SELECT appointment_date::VARCHAR FROM appointment") == [("2026-11-18",)]
+
+
+def test_a_mileage_that_an_earlier_appointment_exceeds_is_told_when_that_one_arrives_later(lab: Lab) -> None:
+    lab.put("order", order_id=1, plan_date_from="20261126", plan_date_to=None, milometer=5000)
+    lab.stage()
+    lab.next_run()
+    lab.put("order", order_id=2, plan_date_from="20261120", plan_date_to=None, milometer=9000)
+    lab.stage()
+    assert lab.query("SELECT dms_number FROM finding WHERE rule = 'mileage_lower'") == [("1",)]
