@@ -12,11 +12,13 @@ import pytest
 
 from autoflex_pipeline.cli.sync import run_and_summarise
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
 from autoflex_pipeline.sandbox.autoflex.dealers import SandboxDealer, Switches
 from autoflex_pipeline.sandbox.claire.service import ClaireKey, Location
 from autoflex_pipeline.sandbox.control import AutoflexControl, ClaireControl
 from autoflex_pipeline.sandbox.server import running_autoflex, running_claire
+from autoflex_pipeline_tests.domain import Months, new_run_id, options_of_months, run_domain
 
 JANSEN, DEVRIES = "garage-jansen", "autobedrijf-devries"
 LOCATIONS = {JANSEN: "101", DEVRIES: "202"}
@@ -95,6 +97,11 @@ class World:
             quiet=True,
         )
         return summary
+
+    def tick(self, *, months: Months | None = None, **options: Any) -> dict[str, dict[str, Any]]:
+        """The same run without Dagster, many times as fast; gives the summary of each dealer."""
+        chosen = RunOptions(**options) if months is None else options_of_months(months, **options)
+        return run_domain(self.installation.run_context(new_run_id(), chosen), months=months)
 
     def look(self) -> dict[str, Outlook]:
         """What the schedule's tick would decide."""

@@ -25,7 +25,7 @@ from autoflex_pipeline.orchestration.partitions import (
     dealer_months,
     months_by_dealer,
 )
-from autoflex_pipeline.orchestration.reports import quarantine_table, unbalanced_dealers
+from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.asking import ReadReport
@@ -34,6 +34,7 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 from autoflex_pipeline.runs.publishing import publish_when_due
+from autoflex_pipeline.staging.accounting import unbalanced_dealers
 
 OWNERS = ["team:data"]
 

@@ -7,8 +7,6 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from autoflex_pipeline.staging.accounting import account_run
-
 ROWS_SHOWN = 200
 
 
@@ -30,8 +28,3 @@ def quarantine_table(connection: duckdb.DuckDBPyConnection) -> tuple[dg.Metadata
     ]
     total = sum(row[5] for row in rows)
     return (dg.MetadataValue.table(records) if records else dg.MetadataValue.text("empty")), total
-
-
-def unbalanced_dealers(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[str]:
-    """Dealers for which the records of the run do not add up."""
-    return sorted(dealer_id for dealer_id, account in account_run(connection, run_id).items() if not account.balanced)

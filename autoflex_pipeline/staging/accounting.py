@@ -49,3 +49,8 @@ def account_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str,
             else:
                 account.skipped[fate] = account.skipped.get(fate, 0) + count
     return accounts
+
+
+def unbalanced_dealers(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[str]:
+    """Dealers for which the records of the run do not add up."""
+    return sorted(dealer_id for dealer_id, account in account_run(connection, run_id).items() if not account.balanced)
