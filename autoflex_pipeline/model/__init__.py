@@ -39,4 +39,20 @@ def dms_names(entity: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for field in fields(entity) for name in field.dms))
 
 
-__all__ = ["MODELS", "RAW_ENTITIES", "Appointment", "Car", "FieldInfo", "Intervention", "Party", "dms_names", "fields"]
+def dms_name(entity: str, field: str) -> str:
+    """The DMS's (first) name for a declared field, such as order_id for the appointment's dms_number."""
+    return next(declared.dms[0] for declared in fields(entity) if declared.name == field)
+
+
+__all__ = [
+    "MODELS",
+    "RAW_ENTITIES",
+    "Appointment",
+    "Car",
+    "FieldInfo",
+    "Intervention",
+    "Party",
+    "dms_name",
+    "dms_names",
+    "fields",
+]

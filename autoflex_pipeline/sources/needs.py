@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
-from autoflex_pipeline.model import fields
+from autoflex_pipeline.model import dms_name
 
 Rows = list[tuple[str, ...]]
 
@@ -41,11 +41,6 @@ class Needs:
     def numbers(self) -> frozenset[str]:
         """The distinct numbers of the parts to read."""
         return frozenset(part for record in self.follow for part in record.parts) | frozenset(self.reread)
-
-
-def dms_name(entity: str, name: str) -> str:
-    """The DMS's first name for a declared field."""
-    return next(declared.dms[0] for declared in fields(entity) if declared.name == name)
 
 
 def lines_to_follow(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Needs:

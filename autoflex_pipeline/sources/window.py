@@ -7,7 +7,7 @@ import re
 from calendar import monthrange
 from datetime import date
 
-from autoflex_pipeline.model import fields
+from autoflex_pipeline.model import dms_name, fields
 from autoflex_pipeline.sources.autoflex_api import Record
 
 _YEAR_FIRST = re.compile(r"^\s*(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
@@ -68,5 +68,5 @@ def is_open(record: Record) -> bool:
         values = json.loads(record.text)
     except ValueError:
         return True
-    name = next(field.dms[0] for field in fields("appointment") if field.name == "is_billed")
-    return not (isinstance(values, dict) and str(values.get(name)).strip().lower() in ("1", "true"))
+    billed = dms_name("appointment", "is_billed")
+    return not (isinstance(values, dict) and str(values.get(billed)).strip().lower() in ("1", "true"))

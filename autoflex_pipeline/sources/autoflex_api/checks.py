@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import UNSET
 
 from autoflex_pipeline.errors import SourceError
-from autoflex_pipeline.model import RAW_ENTITIES
+from autoflex_pipeline.model import RAW_ENTITIES, dms_name
 from autoflex_pipeline.sources.autoflex_api import names
 from autoflex_pipeline.sources.autoflex_api.body import as_text, read_fields
 from autoflex_pipeline.sources.autoflex_api.client import Tally
@@ -158,7 +158,7 @@ def _check_id_filters(inspection: _Inspection, entity: str, first: Page) -> None
 
 
 def _check_order_filters(inspection: _Inspection, first: Page) -> None:
-    billed = names.dms_name("appointment", "is_billed")
+    billed = dms_name("appointment", "is_billed")
     workshop = str(names.KNOWN_ORDER_TYPES[names.WORKSHOP])
     _check_filter(inspection, first, Filter(billed, "0"), is_flag_set)
     _check_filter(inspection, first, Filter(names.ORDER_TYPE.text, workshop), lambda value: as_text(value) != workshop)

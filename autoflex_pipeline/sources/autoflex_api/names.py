@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from autoflex_pipeline.model import RAW_ENTITIES, FieldInfo, dms_names, fields
+from autoflex_pipeline.model import RAW_ENTITIES, FieldInfo, dms_name, dms_names, fields
 
 Evidence = Literal["D", "O", "A"]
 EVIDENCE_BEST_FIRST: tuple[Evidence, ...] = ("D", "O", "A")
@@ -80,11 +80,6 @@ WORKSHOP = "WORKSHOP"
 
 ENTITIES = {raw: entity for entity, raw in RAW_ENTITIES.items()}
 """The model's entity for each kind of record of the DMS: order → appointment."""
-
-
-def dms_name(entity: str, field: str) -> str:
-    """The DMS's name of a declared field, such as order_id for the appointment's dms_number."""
-    return next(declared.dms[0] for declared in fields(entity) if declared.name == field)
 
 
 @cache

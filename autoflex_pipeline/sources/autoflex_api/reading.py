@@ -15,6 +15,7 @@ from typing import Self
 import httpx
 
 from autoflex_pipeline.errors import SourceError
+from autoflex_pipeline.model import dms_name
 from autoflex_pipeline.settings import Credentials, DealerSettings
 from autoflex_pipeline.sources.autoflex_api import names
 from autoflex_pipeline.sources.autoflex_api.body import as_text, read_list
@@ -89,7 +90,7 @@ class AutoflexApi:
 
     def open_orders(self) -> Reading:
         """The orders that are not invoiced, of every type; invoiced ones that come all the same are left out."""
-        billed = names.dms_name("appointment", "is_billed")
+        billed = dms_name("appointment", "is_billed")
         question = Question(
             ORDER, Filter(billed, "0"), judged=(billed,), in_scope=lambda row: not is_flag_set(row.values[0])
         )
@@ -110,7 +111,7 @@ class AutoflexApi:
             return self._work_orders(tally)
         crawls: list[Crawl] = []
         for field in ("scheduled_in_at", "created_at"):
-            crawl = self.connection.crawl(_since(names.dms_name("appointment", field), first), tally)
+            crawl = self.connection.crawl(_since(dms_name("appointment", field), first), tally)
             if crawl.filter_ignored or crawl.refused or (crawl.complete and not crawl.rows):
                 return self._work_orders(tally)
             crawls.append(crawl)
