@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import BoundedSemaphore, Lock
@@ -35,6 +35,7 @@ REFUSED_STATUSES = frozenset({400, 409, 413, 422})
 FAULTS_OF_ONE_DEALER = frozenset({403})
 """The location is outside the key's scope: that says nothing about the other locations of the key."""
 
+USER_AGENT = "autoflex-pipeline"
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARACTERS = 2_000
 LONGEST_RETRY_AFTER_SECONDS = 60.0
@@ -103,15 +104,22 @@ class ClaireConnection:
     def __init__(self, settings: ClaireSettings, key: SecretStr) -> None:
         self._settings = settings
         self._key = key
-        self._client = httpx.Client(
-            base_url=settings.base_url,
-            headers={"Authorization": key.get_secret_value(), "Accept-Encoding": "identity"},
+        # The transport itself, not a client around it: what a client adds (cookies, redirects, authentication) is not
+        # wanted here, and costs as much again as the request.
+        self._transport = httpx.HTTPTransport(
             limits=httpx.Limits(
                 max_connections=settings.max_concurrency, max_keepalive_connections=settings.max_concurrency
             ),
-            follow_redirects=False,
             trust_env=False,
         )
+        self._headers = {
+            "Authorization": key.get_secret_value(),
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+        }
+        self._base_url = settings.base_url.rstrip("/")
+        self._import_url = httpx.URL(self._base_url + IMPORT_PATH)
         self._slots = BoundedSemaphore(settings.max_concurrency)
         self._limiter = _limiter(settings.max_requests_per_second)
         unit = min(1.0, settings.deadline_seconds / 20)
@@ -125,7 +133,7 @@ class ClaireConnection:
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
-        self._client.close()
+        self._transport.close()
         if self._limiter is not None:
             self._limiter.close()
 
@@ -133,7 +141,7 @@ class ClaireConnection:
         """Create or update one appointment (D path, A body), tried again within the deadline. Never raises for HTTP."""
         attempts: list[Attempt] = []
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
-        request = _Call("POST", IMPORT_PATH, headers=headers, content=body.encode())
+        request = _Call("POST", self._import_url, headers=headers, content=body.encode())
         try:
             answer = self._tried(request, _read_import, attempts, dealer_stop)
         except _RefusedError:
@@ -146,13 +154,13 @@ class ClaireConnection:
 
     def status_by_id(self, claire_id: str, dealer_stop: DealerStop) -> str | None:
         """The status of an appointment now, None when Claire has none; ClaireUnreachableError without answer."""
-        path = DETAILS_PATH.replace("{id}", quote(claire_id, safe=""))
-        return self._asked(_Call("GET", path, none_on_404=True), _read_status, dealer_stop)
+        url = httpx.URL(self._base_url + DETAILS_PATH.replace("{id}", quote(claire_id, safe="")))
+        return self._asked(_Call("GET", url, none_on_404=True), _read_status, dealer_stop)
 
     def status_by_number(self, location_id: str, dms_number: str, dealer_stop: DealerStop) -> str | None:
         """The same for an appointment whose id in Claire is not known."""
-        params = {LOCATION: location_id, "dms_nr": dms_number}
-        return self._asked(_Call("GET", LIST_PATH, params=params), _read_first_status, dealer_stop)
+        url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "dms_nr": dms_number})
+        return self._asked(_Call("GET", url), _read_first_status, dealer_stop)
 
     def _asked(self, call: _Call, read: Callable[[Any], str | None], dealer_stop: DealerStop) -> str | None:
         try:
@@ -225,11 +233,15 @@ class ClaireConnection:
         """One request. The messages are made here, of nothing that could hold the key."""
         seconds = max(0.01, min(self._try_seconds, deadline - time.monotonic()))
         give_up_at = time.monotonic() + 2 * seconds
-        request = self._client.build_request(
-            call.method, call.path, params=call.params, headers=call.headers, content=call.content, timeout=seconds
+        request = httpx.Request(
+            call.method,
+            call.url,
+            headers=self._headers | call.headers,
+            content=call.content,
+            extensions={"timeout": httpx.Timeout(seconds).as_dict()},
         )
         try:
-            response = self._client.send(request, stream=True)
+            response = self._transport.handle_request(request)
             try:
                 body = _read_body(response, give_up_at)
             finally:
@@ -280,9 +292,8 @@ class DealerStop:
 @dataclass(frozen=True, slots=True)
 class _Call:
     method: str
-    path: str
-    params: dict[str, str] | None = None
-    headers: dict[str, str] | None = None
+    url: httpx.URL
+    headers: dict[str, str] = field(default_factory=dict)
     content: bytes | None = None
     none_on_404: bool = False
 
