@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import BoundedSemaphore, Lock
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -19,10 +17,10 @@ import httpx
 import msgspec
 import tenacity
 from pydantic import SecretStr
-from pyrate_limiter import Limiter, Rate
 
 from autoflex_pipeline.claire.gate import Gate
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, secret
+from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
 
 IMPORT_PATH = "/v1/appointments/import"  # D; POST is A
 LIST_PATH = "/v1/appointments/list"  # D; the query parameters are A
@@ -30,7 +28,6 @@ DETAILS_PATH = "/v1/appointments/{id}"  # A
 LOCATION = "location_id"  # A; the field of the import that chooses the location
 NOT_STARTED = frozenset({"New entry", "Car in shop", "Cancelled"})  # D
 RESULTS = frozenset({"created", "updated", "unchanged"})  # A
-RETRIED_STATUSES = frozenset({408, 425, 429})
 REFUSED_STATUSES = frozenset({400, 409, 413, 422})
 FAULTS_OF_ONE_DEALER = frozenset({403})
 """The location is outside the key's scope: that says nothing about the other locations of the key."""
@@ -121,7 +118,7 @@ class ClaireConnection:
         self._base_url = settings.base_url.rstrip("/")
         self._import_url = httpx.URL(self._base_url + IMPORT_PATH)
         self._slots = BoundedSemaphore(settings.max_concurrency)
-        self._limiter = _limiter(settings.max_requests_per_second)
+        self._rate = RateLimit(settings.max_requests_per_second)
         unit = min(1.0, settings.deadline_seconds / 20)
         self.gate = Gate(first_pause=unit, longest_pause=30 * unit)
         self._wait = tenacity.wait_random_exponential(multiplier=unit / 2, max=30 * unit)
@@ -134,8 +131,7 @@ class ClaireConnection:
     def close(self) -> None:
         """Close the connections that are kept alive."""
         self._transport.close()
-        if self._limiter is not None:
-            self._limiter.close()
+        self._rate.close()
 
     def import_appointment(self, body: str, idempotency_key: str, dealer_stop: DealerStop) -> Outcome:
         """Create or update one appointment (D path, A body), tried again within the deadline. Never raises for HTTP."""
@@ -197,8 +193,7 @@ class ClaireConnection:
                 if self.gate.stopped_because is not None:
                     raise _FaultError(self.gate.stopped_because)
                 raise _TransientError("Claire could not be reached; no more was tried before the deadline")
-            if self._limiter is not None:
-                self._limiter.try_acquire("request")
+            self._rate.wait_for_turn()
             started_at = datetime.now(UTC)
             try:
                 value, status = self._sent(call, read, deadline)
@@ -262,8 +257,11 @@ class ClaireConnection:
         if code == 404 and call.none_on_404:
             return read({})
         message = self._problem(code, body)
-        if code in RETRIED_STATUSES or code >= 500:
-            raise _TransientError(message, code, _retry_after(response.headers.get("Retry-After")))
+        if may_pass(code):
+            asked = response.headers.get("Retry-After")
+            raise _TransientError(
+                message, code, retry_after_seconds(asked, datetime.now(UTC), LONGEST_RETRY_AFTER_SECONDS)
+            )
         if code in REFUSED_STATUSES:
             raise _RefusedError(message, code)
         raise _FaultError(message, code)
@@ -377,29 +375,3 @@ def _read_body(response: httpx.Response, give_up_at: float) -> bytes:
         if time.monotonic() > give_up_at:
             raise _TransientError("Claire's answer took too long", response.status_code)
     return bytes(body)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a number or a date, up to the cap; None when there is nothing usable."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
-    if not math.isfinite(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
-
-
-def _limiter(per_second: float) -> Limiter | None:
-    """At most ``per_second`` requests a second; None for no limit."""
-    if not per_second:
-        return None
-    count = max(1, math.floor(per_second))
-    return Limiter(Rate(count, max(1, round(1000 * count / per_second))))

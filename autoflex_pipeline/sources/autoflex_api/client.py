@@ -12,19 +12,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
-from pyrate_limiter import Limiter, Rate
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import names
 from autoflex_pipeline.sources.autoflex_api.body import Payload, decode_body, plain
 from autoflex_pipeline.sources.autoflex_api.failures import RefusedRequestError, Secrets
+from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
 
 if TYPE_CHECKING:
     import ssl
@@ -38,8 +37,6 @@ MAX_RETRY_AFTER_SECONDS = 30.0
 BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 15.0
 DEADLINE_SECONDS = 60.0
-TRANSIENT = frozenset({408, 425, 429})
-"""Answers that pass, besides every 5xx."""
 
 
 class _WithoutQuery(logging.Filter):
@@ -120,7 +117,7 @@ class HttpClient:
         self._secrets = secrets
         self._deadline = deadline_seconds
         self._slots = threading.BoundedSemaphore(max_concurrency)
-        self._limiter = _limiter(max_requests_per_second)
+        self._rate = RateLimit(max_requests_per_second)
         self._not_before = 0.0
         self._http = httpx.Client(
             transport=transport,
@@ -141,8 +138,7 @@ class HttpClient:
         """Close the connections and give up what waits to be tried again."""
         self._closed.set()
         self._http.close()
-        if self._limiter is not None:
-            self._limiter.close()
+        self._rate.close()
 
     def pause(self, seconds: float) -> None:
         """Wait; SourceError when the client was closed meanwhile."""
@@ -215,8 +211,9 @@ class HttpClient:
         except ValueError:
             payload = None
         code, message = _error_in(payload) or (response.status_code, "")
-        if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in TRANSIENT:
-            retry_after = self._retry_after(response.headers.get("retry-after"))
+        if may_pass(code):
+            asked = response.headers.get("retry-after")
+            retry_after = retry_after_seconds(asked, self._now(), MAX_RETRY_AFTER_SECONDS)
             if retry_after is not None:
                 self._not_before = time.monotonic() + retry_after
             raise _PassingError(f"answered {code} {self._secrets.blot(message)}".rstrip(), retry_after)
@@ -228,8 +225,7 @@ class HttpClient:
     def _wait_for_turn(self) -> None:
         """Rate limit, and no request of any thread while a Retry-After runs."""
         self._check_open()
-        if self._limiter is not None:
-            self._limiter.try_acquire("request")
+        self._rate.wait_for_turn()
         asked_to_wait = self._not_before - time.monotonic()
         if asked_to_wait > 0:
             self.pause(asked_to_wait)
@@ -237,19 +233,6 @@ class HttpClient:
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise SourceError("the reading was stopped because its connection was closed; start it again")
-
-    def _retry_after(self, value: str | None) -> float | None:
-        """Seconds that a Retry-After (a number, or a date) asks for, capped; None when there is no readable one."""
-        if value is None:
-            return None
-        try:
-            seconds = float(value)
-        except ValueError:
-            try:
-                seconds = (parsedate_to_datetime(value) - self._now()).total_seconds()
-            except (ValueError, TypeError):
-                return None
-        return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS) if seconds == seconds else None  # not NaN
 
     def _stop(self, state: RetryCallState) -> bool:
         spent = max(state.idle_for, state.seconds_since_start or 0.0)
@@ -264,14 +247,6 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, _PassingError) and error.retry_after is not None else 0.0
     return max(asked, _backoff(state))
-
-
-def _limiter(per_second: float) -> Limiter | None:
-    """At most ``per_second`` requests in any second (0: no limit); below one, one in 1/per_second seconds."""
-    if per_second == 0:
-        return None
-    count = max(1, int(per_second))
-    return Limiter(Rate(count, max(1, round(1000 * count / per_second))), buffer_ms=5)
 
 
 def _error_in(payload: Payload | None) -> tuple[int, str] | None:
