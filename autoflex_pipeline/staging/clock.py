@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from autoflex_pipeline.staging.context import DEFAULT_WAITING_HOURS, DEFAULT_ZONE, StagingContext
+from autoflex_pipeline.warehouse.zones import offset_changes
 
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2051, 1, 1, tzinfo=UTC)
 """A time outside of these years is no time of a work order, and counts as unreadable."""
-STEP = timedelta(days=7)
-"""No zone changes its offset twice in a week."""
 
 
 class Period(NamedTuple):
@@ -38,20 +37,17 @@ class Period(NamedTuple):
 @lru_cache(maxsize=64)
 def periods(timezone: str) -> tuple[Period, ...]:
     """The days from 1990 to 2050 in ``timezone``: single days with a clock change, and the spans between them."""
-    zone = ZoneInfo(timezone)
+    changes = offset_changes(timezone)
     found: list[Period] = []
-    day, offset, moment = FIRST.date(), _offset(zone, FIRST), FIRST
-    while moment < LAST:
-        following = moment + STEP
-        new = _offset(zone, following)
-        if new != offset:
-            change = _first_moment(zone, moment, following, new).replace(tzinfo=None)
+    day, offset = FIRST.date(), next(before for moment, before in reversed(changes) if moment <= FIRST)
+    for moment, new in changes:
+        if FIRST < moment < LAST:
+            change = moment.replace(tzinfo=None)
             changes_from, changes_until = sorted((change + offset, change + new))
             change_day = changes_from.date()
             found.append(Period(day, change_day - timedelta(days=1), None, None, offset, offset))
             found.append(Period(change_day, change_day, changes_from, changes_until, offset, new))
             day, offset = change_day + timedelta(days=1), new
-        moment = following
     found.append(Period(day, LAST.date() - timedelta(days=1), None, None, offset, offset))
     return tuple(found)
 
@@ -91,18 +87,3 @@ def install_days(connection: duckdb.DuckDBPyConnection) -> None:
         f"changes_from, changes_until, before_us, after_us FROM (SELECT {select}) AS period",
         columns,
     )
-
-
-def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
-    return moment.astimezone(zone).utcoffset() or timedelta()
-
-
-def _first_moment(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta) -> datetime:
-    """The second in which ``zone`` takes ``offset``, between two moments."""
-    while after - before > timedelta(seconds=1):
-        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-        if _offset(zone, middle) == offset:
-            after = middle
-        else:
-            before = middle
-    return after
