@@ -1,4 +1,4 @@
-"""What an appointment, an intervention, a car and a party are: pandera models, declared once.
+"""What an appointment, an intervention, a car and a party are, declared once; their pandera schemas come from that.
 
 Nothing here reads a source or writes a table; everything else derives from these declarations.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from functools import cache
 
-import pandera.pandas as pa
-
 from autoflex_pipeline.model.appointment import Appointment
 from autoflex_pipeline.model.car import Car
-from autoflex_pipeline.model.columns import FieldInfo, declared_fields
+from autoflex_pipeline.model.columns import Entity, FieldInfo, declared_fields
 from autoflex_pipeline.model.intervention import Intervention
 from autoflex_pipeline.model.party import Party
 
-MODELS: dict[str, type[pa.DataFrameModel]] = {
+MODELS: dict[str, type[Entity]] = {
     "appointment": Appointment,
     "intervention": Intervention,
     "car": Car,
@@ -30,7 +28,7 @@ RAW_ENTITIES = {"appointment": "order", "intervention": "order_line", "car": "ve
 @cache
 def fields(entity: str) -> tuple[FieldInfo, ...]:
     """The declared fields of ``entity``, in order."""
-    return declared_fields(entity, MODELS[entity])
+    return declared_fields(MODELS[entity])
 
 
 @cache

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
-from autoflex_pipeline.model.columns import Day, Flag, Moment, Text, Whole, column, wanted
+from autoflex_pipeline.model.columns import Day, Entity, Flag, Moment, Text, Whole, column, wanted
 
 MAX_MILEAGE_KM = 2_000_000
 
 
-class Appointment(pa.DataFrameModel):
+class Appointment(Entity):
     """One workshop order of a dealer; key (dealer_id, dms_number)."""
 
     dealer_id: Text = column("The dealer, as named in the configuration; chooses Claire's location_id.", key=True)
@@ -134,9 +132,3 @@ class Appointment(pa.DataFrameModel):
         header="Gewijzigd op",
     )
     customer_waiting: Flag = wanted("Whether the customer waits in the showroom.", claire="customer_waiting")
-
-    class Config:
-        """Accepted rows hold these columns and one row a key."""
-
-        strict = True
-        unique = ["dealer_id", "dms_number"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
-from autoflex_pipeline.model.columns import Day, Text, column, wanted
+from autoflex_pipeline.model.columns import Day, Entity, Text, column, wanted
 
 
-class Car(pa.DataFrameModel):
+class Car(Entity):
     """One vehicle of a dealer; key (dealer_id, dms_number)."""
 
     dealer_id: Text = column("The dealer, as named in the configuration.", key=True)
@@ -78,9 +76,3 @@ class Car(pa.DataFrameModel):
     apk_date: Day = wanted("Day on which the APK (MOT) ends.", claire="car.apk_date")
     warranty_start: Day = wanted("First day of the warranty.", claire="car.warranty_start")
     warranty_end: Day = wanted("Last day of the warranty.", claire="car.warranty_end")
-
-    class Config:
-        """Accepted rows hold these columns and one row a key."""
-
-        strict = True
-        unique = ["dealer_id", "dms_number"]

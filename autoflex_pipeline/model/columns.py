@@ -1,19 +1,19 @@
 """How a field is declared: its type, and everything that is derived from it.
 
-A field of an entity is declared once, as a column of a pandera model in this folder. Its DuckDB column and comment,
-the names asked of the DMS, the Claire document, the lineage, the dictionary and the analysts' masking are all read
-from there.
+A field of an entity is declared once, as an attribute of a class in this folder. Its DuckDB column and comment, the
+pandera schema that guards it, the names asked of the DMS, the Claire document, the lineage, the dictionary and the
+analysts' masking are all read from there. Nothing here imports pandera: it takes seconds, and most commands only ask
+what the fields are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-import pandas as pd
-import pandera.pandas as pa
-import pyarrow as arrow
-from pandera.typing.pandas import Series
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 Evidence = Literal["D", "O", "A"]
 """D documented by the vendor, O observed in working clients, A assumed."""
@@ -24,29 +24,12 @@ Empty = Literal["required", "clear", "keep", "false"]
 Pii = Literal["P", "F"]
 """P personal (pseudonymised for analysts), F free text that may hold personal data (left out for analysts)."""
 
-if TYPE_CHECKING:
-    Text = Series[Any]
-    Moment = Series[Any]
-    Day = Series[Any]
-    Flag = Series[Any]
-    Whole = Series[Any]
-    Money = Series[Any]
-else:
-    Text = Series[Annotated[pd.ArrowDtype, arrow.string()]]
-    Moment = Series[Annotated[pd.ArrowDtype, arrow.timestamp("us", tz="UTC")]]
-    Day = Series[Annotated[pd.ArrowDtype, arrow.date32()]]
-    Flag = Series[Annotated[pd.ArrowDtype, arrow.bool_()]]
-    Whole = Series[Annotated[pd.ArrowDtype, arrow.int64()]]
-    Money = Series[Annotated[pd.ArrowDtype, arrow.decimal128(12, 2)]]
-
-DUCKDB_TYPES = {
-    "string": "VARCHAR",
-    "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
-    "date32[day]": "DATE",
-    "bool": "BOOLEAN",
-    "int64": "BIGINT",
-    "decimal128(12, 2)": "DECIMAL(12,2)",
-}
+Text = Annotated[Any, "VARCHAR"]
+Moment = Annotated[Any, "TIMESTAMPTZ"]
+Day = Annotated[Any, "DATE"]
+Flag = Annotated[Any, "BOOLEAN"]
+Whole = Annotated[Any, "BIGINT"]
+Money = Annotated[Any, "DECIMAL(12,2)"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +38,7 @@ class FieldInfo:
 
     ``dms`` are the names in the Autoflex API (several are joined with a space, or are fallbacks, as the description
     says); ``claire`` is the path in the appointment document; ``wanted`` marks fields of other DMS links that Autoflex
-    has no name for yet.
+    has no name for yet; ``checks`` are pandera's, by name, over what staging accepted.
     """
 
     entity: str
@@ -71,6 +54,18 @@ class FieldInfo:
     pii: Pii | None
     key: bool
     wanted: bool
+    checks: Mapping[str, Any] = field(hash=False)
+
+
+class Entity:
+    """What the entities have in common: attributes declared with ``column``, annotated with their type."""
+
+    @classmethod
+    def to_schema(cls) -> pa.DataFrameSchema:
+        """The pandera schema of accepted rows: these columns and no others, one row a key. Imports pandera."""
+        from autoflex_pipeline.model.schemas import schema_of
+
+        return schema_of(entity_name(cls))
 
 
 def column(
@@ -86,8 +81,10 @@ def column(
     wanted: bool = False,
     **checks: Any,
 ) -> Any:
-    """Declare a field; ``checks`` are pandera's (``ge``, ``str_matches``, …) and guard what staging accepted."""
-    metadata = {
+    """Declare a field; ``checks`` are pandera's (``ge``, ``str_length``, …) and guard what staging accepted."""
+    return {
+        "nullable": not key and empty not in ("required", "false"),
+        "description": description,
         "dms": (dms,) if isinstance(dms, str) else dms,
         "evidence": evidence,
         "header": (header,) if isinstance(header, str) else header,
@@ -96,9 +93,8 @@ def column(
         "pii": pii,
         "key": key,
         "wanted": wanted,
+        "checks": checks,
     }
-    nullable = not key and empty not in ("required", "false")
-    return pa.Field(nullable=nullable, description=description, metadata=metadata, **checks)
 
 
 def wanted(description: str, *, claire: str, pii: Pii | None = None) -> Any:
@@ -106,20 +102,14 @@ def wanted(description: str, *, claire: str, pii: Pii | None = None) -> Any:
     return column(description, claire=claire, empty="keep", pii=pii, wanted=True)
 
 
-def declared_fields(entity: str, model: type[pa.DataFrameModel]) -> tuple[FieldInfo, ...]:
+def entity_name(model: type[Entity]) -> str:
+    """The entity that ``model`` declares, such as appointment."""
+    return model.__name__.lower()
+
+
+def declared_fields(model: type[Entity]) -> tuple[FieldInfo, ...]:
     """The fields of ``model`` in the order of declaration."""
-    fields = []
-    for name, spec in model.to_schema().columns.items():
-        metadata: dict[str, Any] = spec.metadata or {}
-        arrow_type = str(spec.dtype.type.pyarrow_dtype)
-        fields.append(
-            FieldInfo(
-                entity=entity,
-                name=str(name),
-                duckdb_type=DUCKDB_TYPES[arrow_type],
-                nullable=spec.nullable,
-                description=str(spec.description),
-                **metadata,
-            )
-        )
-    return tuple(fields)
+    return tuple(
+        FieldInfo(entity=entity_name(model), name=name, duckdb_type=get_args(hint)[1], **vars(model)[name])
+        for name, hint in get_type_hints(model, include_extras=True).items()
+    )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pandera.pandas as pa
-
-from autoflex_pipeline.model.columns import Money, Text, Whole, column, wanted
+from autoflex_pipeline.model.columns import Entity, Money, Text, Whole, column, wanted
 
 MAX_PRICE_EUR = Decimal(100_000)
 
 
-class Intervention(pa.DataFrameModel):
+class Intervention(Entity):
     """One order line of a dealer; key (dealer_id, dms_number)."""
 
     dealer_id: Text = column("The dealer, as named in the configuration.", key=True)
@@ -60,9 +58,3 @@ class Intervention(pa.DataFrameModel):
     )
     description: Text = wanted("Longer text of the intervention.", claire="interventions[].description", pii="F")
     elements: Text = wanted("Labour, parts and menus of the intervention, as JSON.", claire="interventions[].elements")
-
-    class Config:
-        """Accepted rows hold these columns and one row a key."""
-
-        strict = True
-        unique = ["dealer_id", "dms_number"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pandera.pandas as pa
-
-from autoflex_pipeline.model.columns import Flag, Text, column, wanted
+from autoflex_pipeline.model.columns import Entity, Flag, Text, column, wanted
 
 
-class Party(pa.DataFrameModel):
+class Party(Entity):
     """One relation of a dealer; key (dealer_id, dms_number)."""
 
     dealer_id: Text = column("The dealer, as named in the configuration.", key=True)
@@ -82,9 +80,3 @@ class Party(pa.DataFrameModel):
     mobile_private: Text = wanted("Private mobile number.", claire="customers[].mobile_private", pii="P")
     mobile_business: Text = wanted("Business mobile number.", claire="customers[].mobile_business", pii="P")
     is_lease_company: Flag = wanted("Whether the party is a lease company.", claire="customers[].is_lease_company")
-
-    class Config:
-        """Accepted rows hold these columns and one row a key."""
-
-        strict = True
-        unique = ["dealer_id", "dms_number"]
