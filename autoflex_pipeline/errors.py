@@ -25,3 +25,11 @@ class SourceError(PipelineError):
 
 class StoreBusyError(PipelineError):
     """Another process held the warehouse or a dealer longer than the bounded wait."""
+
+
+class RunRefusedError(PipelineError):
+    """A run may not start now: the disk is nearly full, or the clock is wrong. Nothing was touched."""
+
+
+class DamagedError(PipelineError):
+    """A file of the pipeline cannot be read any more: it was cut off or overwritten."""

@@ -51,15 +51,27 @@ class _Section(BaseModel):
 
 
 class WarehouseSettings(_Section):
-    """Where the pipeline's own DuckDB and the analysts' copy lie."""
+    """Where the pipeline's own DuckDB, the analysts' copy and the backups lie.
+
+    ``min_free_mb`` must be free in their folders before a run; more where the files are large. ``backup_path`` is a
+    folder, by default ``backups`` beside the warehouse; the nightly job keeps the ``backups_kept`` newest (0: none).
+    """
 
     path: Path = Path("data/warehouse.duckdb")
     analytics_path: Path = Path("data/analytics.duckdb")
+    min_free_mb: Number = Field(default=100, ge=0, le=10_000_000)
+    backup_path: Path | None = None
+    backups_kept: Whole = Field(default=7, ge=0, le=1000)
 
     @property
     def state_path(self) -> Path:
         """The state store, beside the warehouse."""
         return self.path.with_name(self.path.stem + ".state.sqlite")
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where backups are kept."""
+        return self.backup_path or self.path.with_name("backups")
 
 
 class PrivacySettings(_Section):
@@ -265,6 +277,7 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
                 update={
                     "path": folder / warehouse.path,
                     "analytics_path": folder / warehouse.analytics_path,
+                    "backup_path": folder / warehouse.backup_path if warehouse.backup_path else None,
                 }
             )
         }

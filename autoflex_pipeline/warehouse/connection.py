@@ -14,13 +14,18 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from autoflex_pipeline.errors import PipelineError, StoreBusyError
+from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 from autoflex_pipeline.warehouse.schema import ensure_schema
 
 PRIVATE_MODE = 0o600
 
 
-class WarehouseDamagedError(PipelineError):
+NEXT_STEP = "put the last good copy back with: autoflex-pipeline restore"
+SIGNS_OF_DAMAGE = ("Corrupt ", "not a valid DuckDB database", "Could not read enough bytes")
+"""What DuckDB 1.5 says of a file that was cut off, overwritten or emptied (seen by damaging files, 2026-11)."""
+
+
+class WarehouseDamagedError(DamagedError):
     """DuckDB cannot read the warehouse file."""
 
 
@@ -34,7 +39,8 @@ class Warehouse:
         self.path = path
         self._wait_seconds = wait_seconds
         self._memory_limit = memory_limit
-        self._has_schema = False
+        self._prepared: tuple[int, int] | None = None
+        """The file whose schema is known to be this program's; a restored one is another file."""
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -43,16 +49,27 @@ class Warehouse:
             connection = self._connect()
             try:
                 connection.begin()
-                if not self._has_schema:
+                if self._prepared != _identity(self.path):
                     ensure_schema(connection)
                 yield connection
                 connection.commit()
-                self._has_schema = True
+                self._prepared = _identity(self.path)
+            except duckdb.Error as error:
+                _roll_back(connection)
+                if _is_damage(error):
+                    raise self._damaged(error) from None
+                raise
             except BaseException:
                 _roll_back(connection)
                 raise
             finally:
                 connection.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The lock of the file without a connection: nobody opens it meanwhile. For copying and replacing it."""
+        with self._lock(), _private_files():
+            yield
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -83,20 +100,39 @@ class Warehouse:
             "preserve_insertion_order": False,
             "temp_directory": str(self.path.with_name(self.path.name + ".tmp")),
         }
-        is_new = not self.path.exists()
+        if not self.path.exists():
+            self._create(config)
         try:
             connection = duckdb.connect(str(self.path), config=config)
         except duckdb.IOException as error:
-            if "lock" in str(error).lower():
+            if "Could not set lock" in str(error):
                 raise StoreBusyError(
                     f"warehouse {self.path} is open in another program; close it there "
                     "(analysts use the published copy instead)"
                 ) from None
-            raise WarehouseDamagedError(f"warehouse {self.path} cannot be opened: {error}") from error
-        if is_new:
-            self.path.chmod(PRIVATE_MODE)
+            if _is_damage(error):
+                raise self._damaged(error) from None
+            raise PipelineError(
+                f"warehouse {self.path} cannot be opened ({_first_line(error)}); check its mode, and the disk's room"
+            ) from None
         connection.execute("SET TimeZone = 'UTC'")
         return connection
+
+    def _create(self, config: dict[str, str | bool | int | float | list[str]]) -> None:
+        """A new file, made under another name: a crash must not leave a piece of one that then counts as damaged."""
+        log = self.path.with_name(self.path.name + ".wal")
+        if log.exists():
+            raise WarehouseDamagedError(
+                f"warehouse {self.path} is gone while its log {log.name} is still there; {NEXT_STEP}"
+            )
+        new = self.path.with_name(self.path.name + ".new")
+        new.unlink(missing_ok=True)
+        duckdb.connect(str(new), config=config).close()
+        new.chmod(PRIVATE_MODE)
+        new.replace(self.path)
+
+    def _damaged(self, error: duckdb.Error) -> WarehouseDamagedError:
+        return WarehouseDamagedError(f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}")
 
 
 @contextmanager
@@ -111,6 +147,19 @@ def _private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _is_damage(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in SIGNS_OF_DAMAGE)
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0].removeprefix("IO Error: ")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

@@ -24,8 +24,8 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
     version = stored_version(connection)
     if version > SCHEMA_VERSION:
         raise WarehouseVersionError(
-            f"the warehouse has schema version {version}, this program knows {SCHEMA_VERSION}: "
-            "it was written by a newer version; upgrade this program"
+            f"the warehouse {_file_of(connection)} has schema version {version}, this program knows "
+            f"{SCHEMA_VERSION}: it was written by a newer version; upgrade this program"
         )
     if version:
         for step in range(version + 1, SCHEMA_VERSION + 1):
@@ -42,6 +42,11 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int:
         return 0
     row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
     return int(row[0]) if row else 0
+
+
+def _file_of(connection: duckdb.DuckDBPyConnection) -> str:
+    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
+    return str(row[0]) if row else ""
 
 
 def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:

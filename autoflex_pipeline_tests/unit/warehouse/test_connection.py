@@ -151,12 +151,76 @@ def test_a_program_that_opens_the_file_without_the_lock_is_named_as_the_cause(pa
             process.kill()
 
 
-def test_a_damaged_file_is_named_and_kept(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"this is no database" * 1000)
-    with pytest.raises(WarehouseDamagedError, match=r"warehouse.duckdb cannot be opened"):
+def overwritten(path: Path, start: int, length: int = 4096) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\x5a" * length)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: os.truncate(path, 0),
+    "cut off in its header": lambda path: os.truncate(path, 100),
+    "cut off in the middle": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "cut off at its end": lambda path: os.truncate(path, path.stat().st_size - 4096),
+    "first bytes overwritten": lambda path: overwritten(path, 0),
+    "both headers overwritten": lambda path: overwritten(path, 4096, 8192),
+    "tables overwritten": lambda path: overwritten(path, 12288, path.stat().st_size - 12288),
+    "another file": lambda path: path.write_bytes(b"this is no database" * 1000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_said_to_be_damaged_in_one_line_and_kept(path: Path, damage: str) -> None:
+    """A wrong checksum "in block at location …" was once taken for a lock that another program holds."""
+    add(Warehouse(path), "1")
+    DAMAGES[damage](path)
+    left = path.read_bytes()
+    with pytest.raises(WarehouseDamagedError) as caught:
         keys(Warehouse(path))
-    assert path.read_bytes().startswith(b"this is no database")
+    message = str(caught.value)
+    assert message.startswith(f"warehouse {path} is damaged (")
+    assert message.endswith("put the last good copy back with: autoflex-pipeline restore")
+    assert "\n" not in message
+    assert path.read_bytes() == left
+
+
+def test_damage_that_is_met_in_the_middle_of_a_use_is_said_too(path: Path) -> None:
+    warehouse = Warehouse(path)
+    with warehouse.open() as connection:
+        connection.execute("INSERT INTO restage SELECT 'd', 'order', repeat(i::VARCHAR, 50) FROM range(200000) AS r(i)")
+    size = path.stat().st_size
+    for start in range(262144 * 2, size - 262144 * 2, 262144):
+        overwritten(path, start, 100)
+    with pytest.raises(WarehouseDamagedError), warehouse.open() as connection:
+        connection.execute("SELECT sum(length(record_key)) FROM restage").fetchone()
+
+
+def test_a_log_without_its_file_is_no_new_warehouse(path: Path) -> None:
+    with held_by_another_process(path):
+        pass
+    path.with_name(path.name + ".wal").write_bytes(b"what was committed last")
+    path.unlink()
+    with pytest.raises(WarehouseDamagedError, match="is gone while its log"):
+        keys(Warehouse(path))
+    assert not path.exists()
+
+
+def test_a_piece_of_a_file_that_a_crash_left_while_it_was_made_is_no_damage(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.with_name(path.name + ".new").write_bytes(b"")
+    assert keys(Warehouse(path)) == []
+
+
+def test_a_file_that_was_replaced_by_an_older_one_is_brought_up_by_a_process_that_knew_the_other(path: Path) -> None:
+    warehouse = Warehouse(path)
+    add(warehouse, "1")
+    older = path.with_name("older.duckdb")
+    add(Warehouse(older), "older")
+    with duckdb.connect(str(older)) as connection:
+        connection.execute("DROP TABLE absence")
+    older.replace(path)
+    with warehouse.open() as connection:
+        assert connection.execute("SELECT count(*) FROM absence").fetchone() == (0,)
 
 
 @pytest.fixture
