@@ -68,11 +68,11 @@ class World:
         ]  # fmt: skip
         for dealer_id, location in LOCATIONS.items():
             more = dict((dealers or {}).get(dealer_id, {}))
-            api = {"max_requests_per_second": 0, **more.pop("api", {})}
+            api = {"login_url": self.login_url, "max_requests_per_second": 0, **more.pop("api", {})}
             lines += [
                 "[[dealers]]", f'id = "{dealer_id}"', f'name = "{dealer_id}"', f'claire_location_id = "{location}"',
                 *(f"{key} = {_toml(value)}" for key, value in more.items()),
-                "[dealers.api]", f'login_url = "{self.login_url}"',
+                "[dealers.api]",
                 f'api_key_env = "{variable(dealer_id, "API_KEY")}"',
                 f'username_env = "{variable(dealer_id, "USERNAME")}"',
                 f'password_env = "{variable(dealer_id, "PASSWORD")}"',
