@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,14 +14,16 @@ from typing import Any
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Dialect, RootTransaction
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.types import TypeDecorator
 
-from autoflex_pipeline.errors import PipelineError, StoreBusyError
+from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 
 SCHEMA_VERSION = 1
 PRIVATE_MODE = 0o600
+NEXT_STEP = "put the last good copy back with: autoflex-pipeline restore --state"
+SIGNS_OF_DAMAGE = ("malformed", "not a database")
 
 metadata = MetaData()
 """All tables of the store; the modules of this folder declare theirs on it."""
@@ -52,6 +56,10 @@ class StateVersionError(PipelineError):
     """The store was written by a newer version of this program."""
 
 
+class StateDamagedError(DamagedError):
+    """SQLite cannot read the state store."""
+
+
 class StateStore:
     """Opens (and creates) the store; ``begin()`` gives a connection in one transaction."""
 
@@ -59,9 +67,13 @@ class StateStore:
         self.path = path
         self._wait_seconds = wait_seconds
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The -wal and -shm files take the mode of the database file.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_MODE))
-        self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds})
+        if not path.exists():
+            _create(path)
+        elif path.stat().st_size == 0:
+            raise StateDamagedError(f"the state store {path} is damaged (it is empty); {NEXT_STEP}")
+        # What SQLAlchemy says of a failed statement must not hold its values: documents are personal data.
+        self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds}, hide_parameters=True)
+        self._opened = _identity(path)
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin_immediate)
         self._ensure_schema()
@@ -70,20 +82,35 @@ class StateStore:
     def begin(self) -> Iterator[Connection]:
         """One transaction that takes the write lock at its start; durable when it ends without an exception.
 
-        StoreBusyError when another writer holds the store for longer than ``wait_seconds``.
+        StoreBusyError when another writer holds the store for longer than ``wait_seconds``; StateDamagedError when
+        SQLite cannot read it.
         """
-        with self.engine.connect() as connection:
-            try:
-                transaction = connection.begin()
-            except OperationalError as error:
-                if "locked" not in str(error.orig):
-                    raise
-                raise StoreBusyError(
-                    f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
-                    "find the process that holds it, or try again"
-                ) from None
-            with transaction:
+        self._follow_the_file()
+        try:
+            with self.engine.connect() as connection, self._begun(connection):
                 yield connection
+        except DatabaseError as error:
+            if any(sign in str(error.orig) for sign in SIGNS_OF_DAMAGE):
+                raise StateDamagedError(f"the state store {self.path} is damaged ({error.orig}); {NEXT_STEP}") from None
+            raise
+
+    def _begun(self, connection: Connection) -> RootTransaction:
+        try:
+            return connection.begin()
+        except OperationalError as error:
+            if "locked" not in str(error.orig):
+                raise
+            raise StoreBusyError(
+                f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
+                "find the process that holds it, or try again"
+            ) from None
+
+    def _follow_the_file(self) -> None:
+        """Let go of a file that was replaced by a restored one: what is written to it would be lost."""
+        there = _identity(self.path) if self.path.exists() else None
+        if there is not None and there != self._opened:
+            self.engine.dispose()
+            self._opened = there
 
     def close(self) -> None:
         """Close all connections."""
@@ -105,6 +132,27 @@ class StateStore:
                 connection.execute(
                     insert(_version).values(version=SCHEMA_VERSION, applied_at=datetime.now(UTC).isoformat())
                 )
+
+
+def _create(path: Path) -> None:
+    """A new store, made under another name: a crash must not leave an empty file that then counts as damaged."""
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    # The -wal and -shm files take the mode of the database file.
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_MODE))
+    try:
+        connection = sqlite3.connect(new)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        os.link(new, path)
+    except FileExistsError:
+        return  # another process was first
+    finally:
+        new.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _configure(connection: Any, _record: object) -> None:

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from autoflex_pipeline.errors import StoreBusyError
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.dealers import dealer_row, remember
-from autoflex_pipeline.state.store import SCHEMA_VERSION, StateVersionError, metadata
+from autoflex_pipeline.state.store import SCHEMA_VERSION, StateDamagedError, StateVersionError, metadata
 
 
 @pytest.fixture
@@ -179,3 +179,47 @@ def test_a_dealer_never_seen_has_nothing_remembered(store: StateStore) -> None:
         row = dealer_row(connection, "new")
     assert row.pop("dealer_id") == "new"
     assert set(row.values()) == {None}
+
+
+def overwritten(path: Path, start: int, length: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\x5a" * length)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: os.truncate(path, 0),
+    "cut off": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "header overwritten": lambda path: overwritten(path, 0, 100),
+    "first table overwritten": lambda path: overwritten(path, 100, 3996),
+    "another file": lambda path: path.write_bytes(b"no database" * 5000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_said_to_be_damaged_in_one_line(store: StateStore, path: Path, damage: str) -> None:
+    store.close()
+    DAMAGES[damage](path)
+    with pytest.raises(StateDamagedError) as caught:
+        run_of(StateStore(path))
+    assert str(caught.value).startswith(f"the state store {path} is damaged (")
+    assert str(caught.value).endswith("autoflex-pipeline restore --state")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_follows_the_file_when_a_restored_one_takes_its_place(store: StateStore, path: Path) -> None:
+    other = StateStore(path.with_name("other.sqlite"))
+    with other.begin() as connection:
+        remember(connection, "d", last_run_id="restored")
+    other.close()
+    assert run_of(store) is None
+    for log in ("-wal", "-shm"):
+        path.with_name(path.name + log).rename(path.with_name("damaged" + log))
+    path.with_name("other.sqlite").replace(path)
+    assert run_of(store) == "restored"
+
+
+def test_an_error_tells_nothing_of_what_was_to_be_written(store: StateStore) -> None:
+    with pytest.raises(Exception, match="no such table") as caught, store.begin() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:document)"), {"document": "mevrouw van den Berg"})
+    assert "Berg" not in str(caught.value)
