@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Fault(BaseModel):
-    """What all faults share: whom they hit and how often. The kinds and places are those of each server."""
+    """What all faults share: how often they hit, what most kinds take. Kinds and places are those of each server."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -19,6 +19,11 @@ class Fault(BaseModel):
     times: int | None = Field(None, ge=0, description="How many calls it hits; null: all, until it is cleared.")
     after: int = Field(0, ge=0, description="How many fitting calls it lets pass first.")
     hits: int = Field(0, ge=0, description="How many calls it has hit; counted by the server.")
+    status: int | None = None
+    retry_after: float | None = None
+    retry_after_as_date: bool = False
+    seconds: float | None = None
+    latency_ms: float = 1000
 
 
 F = TypeVar("F", bound=Fault)

@@ -10,6 +10,7 @@ from autoflex_pipeline.sandbox.autoflex.dealers import Switches
 from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
 from autoflex_pipeline.sandbox.autoflex.schema import KEYS, Endpoint
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
+from autoflex_pipeline.sandbox.fault_routes import add_fault_routes
 
 Row = dict[str, Any]
 
@@ -17,34 +18,10 @@ Row = dict[str, Any]
 def control_routes(service: AutoflexService) -> APIRouter:
     """The control routes, on ``service``."""
     router = APIRouter(prefix="/control", tags=["control (outside the contract)"])
-    _fault_routes(router, service)
+    add_fault_routes(router, service.faults, AutoflexFault)
     _switch_routes(router, service)
     _row_routes(router, service)
     return router
-
-
-def _fault_routes(router: APIRouter, service: AutoflexService) -> None:
-    @router.get("/faults")
-    async def list_faults() -> list[AutoflexFault]:
-        """The faults set, with how many calls each has hit."""
-        return service.faults.all()
-
-    @router.post("/faults")
-    async def add_fault(fault: AutoflexFault) -> AutoflexFault:
-        """Set one more fault."""
-        return service.faults.add(fault)
-
-    @router.put("/faults")
-    async def set_faults(faults: list[AutoflexFault]) -> list[AutoflexFault]:
-        """Set these faults and no others."""
-        service.faults.clear()
-        return [service.faults.add(fault) for fault in faults]
-
-    @router.delete("/faults")
-    async def clear_faults() -> dict[str, bool]:
-        """Behave again."""
-        service.faults.clear()
-        return {"ok": True}
 
 
 def _switch_routes(router: APIRouter, service: AutoflexService) -> None:

@@ -73,14 +73,9 @@ class AutoflexFault(Fault):
     dealer: str | None = Field(None, description="Only this dealer; null: any.")
     endpoint: str | None = Field(None, description="Only this endpoint (order, …, util/list, authenticate); null: any.")
     page: int | None = Field(None, description="Only this page; null: any.")
-    status: int | None = None
     code: int = 500
     message: str = "Internal error"
     retry_ms: int = 50
-    retry_after: float | None = None
-    retry_after_as_date: bool = False
-    seconds: float | None = None
-    latency_ms: float = 1000
     rows: int | None = None
     field: str | None = None
     to: Literal["text", "number", "boolean", "list", "object", "null"] = "object"

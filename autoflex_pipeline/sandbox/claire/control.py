@@ -12,6 +12,7 @@ from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
 from autoflex_pipeline.sandbox.claire.model import PRICE
 from autoflex_pipeline.sandbox.claire.service import ClaireService
 from autoflex_pipeline.sandbox.claire.store import Appointment
+from autoflex_pipeline.sandbox.fault_routes import add_fault_routes
 
 
 class StatusChange(BaseModel):
@@ -40,35 +41,14 @@ class Latency(BaseModel):
 def control_routes(service: ClaireService) -> APIRouter:
     """The control routes, on ``service``."""
     router = APIRouter(prefix="/control", tags=["control (outside the contract)"])
-    _fault_routes(router, service)
+    add_fault_routes(router, service.faults, ClaireFault)
+    _latency_route(router, service)
     _log_routes(router, service)
     _appointment_routes(router, service)
     return router
 
 
-def _fault_routes(router: APIRouter, service: ClaireService) -> None:
-    @router.get("/faults")
-    async def list_faults() -> list[ClaireFault]:
-        """The faults set, with how many calls each has hit."""
-        return service.faults.all()
-
-    @router.post("/faults")
-    async def add_fault(fault: ClaireFault) -> ClaireFault:
-        """Set one more fault."""
-        return service.faults.add(fault)
-
-    @router.put("/faults")
-    async def set_faults(faults: list[ClaireFault]) -> list[ClaireFault]:
-        """Set these faults and no others."""
-        service.faults.clear()
-        return [service.faults.add(fault) for fault in faults]
-
-    @router.delete("/faults")
-    async def clear_faults() -> dict[str, bool]:
-        """Behave again."""
-        service.faults.clear()
-        return {"ok": True}
-
+def _latency_route(router: APIRouter, service: ClaireService) -> None:
     @router.put("/latency")
     async def set_latency(latency: Latency) -> Latency:
         """Make every answer that late (the wait holds no thread)."""

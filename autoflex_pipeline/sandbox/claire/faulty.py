@@ -63,11 +63,6 @@ class ClaireFault(Fault):
     endpoint: Literal["import", "list", "details"] | None = Field(None, description="Only this endpoint; null: any.")
     location: str | None = Field(None, description="Only this location; null: any.")
     dms_nr: str | None = Field(None, description="Only this appointment; null: any.")
-    status: int | None = None
-    retry_after: float | None = None
-    retry_after_as_date: bool = False
-    seconds: float | None = None
-    latency_ms: float = 1000
 
 
 def answer_before(fault: ClaireFault) -> Response:
