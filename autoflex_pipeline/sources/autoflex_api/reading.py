@@ -138,7 +138,7 @@ class AutoflexApi:
         return _found(names.ORDER_LINE.text, found, tally, not_found=frozenset())
 
     def find(self, entity: str, field: str, value: str) -> Reading:
-        """The records whose ``field`` (the DMS's name) equals ``value``, capitals aside."""
+        """The records whose ``field`` (the DMS's name) equals ``value``, capitals aside: an order_number, a plate."""
         wanted = value.strip()
         question = Question(
             entity,
@@ -147,10 +147,6 @@ class AutoflexApi:
             in_scope=lambda row: (as_text(row.values[0]) or "").casefold() == wanted.casefold(),
         )
         return self._crawl(question, Tally())
-
-    def find_orders(self, field: str, value: str) -> Reading:
-        """The orders whose ``field`` equals ``value``, such as order_number."""
-        return self.find(ORDER, field, value)
 
     def order_types(self) -> dict[str, int]:
         """The types of orders, name → code. SourceError when the list cannot be read."""

@@ -336,7 +336,7 @@ def test_find_brings_only_what_fits_and_stores_no_plate_in_the_source(ignored: b
     dms.ignores_filters = ignored
     with dms.api() as api:
         reading = api.find("vehicle", "license_plate", "12AB7C")
-        assert keys(api.find_orders("order_number", "2026-00001")) == []
+        assert keys(api.find("order", "order_number", "2026-00001")) == []
     assert keys(reading) == ["7"]
     assert "12AB7C" not in reading.records[0].source
 
