@@ -118,6 +118,14 @@ _SUPERSEDE = (
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
     .values(answered_at=bindparam("now"), body=None, will_hold=None, result="superseded")
 )
+_FORGET_ACKNOWLEDGED = delete(acknowledged).where(
+    acknowledged.c.dealer_id == bindparam("dealer"),
+    acknowledged.c.location_id == bindparam("location"),
+    acknowledged.c.dms_number == bindparam("of_appointment"),
+)
+_CLEAR_DISPOSITION = delete(disposition).where(
+    disposition.c.dealer_id == bindparam("dealer"), disposition.c.dms_number == bindparam("of_appointment")
+)
 
 
 def store_origin(connection: Connection) -> str:
@@ -215,13 +223,8 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     """Write what Claire acknowledged; rows have every column but dealer, location and change number."""
     if not rows:
         return
-    connection.execute(
-        delete(acknowledged).where(
-            acknowledged.c.dealer_id == dealer_id,
-            acknowledged.c.location_id == location_id,
-            acknowledged.c.dms_number.in_([row["dms_number"] for row in rows]),
-        )
-    )
+    place = {"dealer": dealer_id, "location": location_id}
+    connection.execute(_FORGET_ACKNOWLEDGED, [place | {"of_appointment": row["dms_number"]} for row in rows])
     # A counter of its own: the highest number in the table may just have been deleted, and must not be given twice.
     newest = newest_change(connection)
     store_origin(connection)
@@ -264,9 +267,9 @@ def set_dispositions(connection: Connection, dealer_id: str, rows: Rows) -> None
 
 def clear_dispositions(connection: Connection, dealer_id: str, dms_numbers: Collection[str]) -> None:
     """Nothing stands in the way of these documents (any more)."""
-    for some in _chunks(dms_numbers):
+    if dms_numbers:
         connection.execute(
-            delete(disposition).where(disposition.c.dealer_id == dealer_id, disposition.c.dms_number.in_(some))
+            _CLEAR_DISPOSITION, [{"dealer": dealer_id, "of_appointment": number} for number in dms_numbers]
         )
 
 
