@@ -20,6 +20,7 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
+    Row,
     String,
     Text,
     bindparam,
@@ -236,13 +237,13 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     connection.execute(insert(acknowledged), numbered)
 
 
-def acknowledged_after(connection: Connection, change_number: int, *, at_once: int = 10_000) -> Iterator[Rows]:
-    """The rows changed after ``change_number`` without what Claire holds, oldest change first."""
-    columns = [column for column in acknowledged.columns if column.name not in ("held", "status", "claire_id")]
-    query = select(*columns).where(acknowledged.c.change_number > change_number)
+def acknowledged_after(
+    connection: Connection, change_number: int, names: Sequence[str], *, at_once: int = 10_000
+) -> Iterator[Sequence[Row[Any]]]:
+    """The columns ``names`` of the rows changed after ``change_number``, oldest change first, in parts."""
+    query = select(*(acknowledged.c[name] for name in names)).where(acknowledged.c.change_number > change_number)
     result = connection.execution_options(yield_per=at_once).execute(query.order_by(acknowledged.c.change_number))
-    for part in result.mappings().partitions(at_once):
-        yield [dict(row) for row in part]
+    yield from result.partitions(at_once)
 
 
 def newest_change(connection: Connection) -> int:
