@@ -10,7 +10,7 @@ import duckdb
 
 from autoflex_pipeline.claire import mirror
 from autoflex_pipeline.claire.client import ClaireConnections
-from autoflex_pipeline.claire.documents import projections
+from autoflex_pipeline.claire.documents import Projections, projections
 from autoflex_pipeline.claire.intents import Prepared, prepare
 from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
 from autoflex_pipeline.claire.plan import Plan, make_plan
@@ -22,8 +22,11 @@ from autoflex_pipeline.state import StateStore, outbox
 from autoflex_pipeline.state.locks import dealer_lock
 from autoflex_pipeline.warehouse import Warehouse
 
-BATCH = 500
-"""Documents that are built, made durable and sent together: bounds the memory."""
+BUILT_TOGETHER = 2_000
+"""Documents that are built in one query: bounds the memory."""
+
+SENT_TOGETHER = 250
+"""Documents whose intents are made durable in one commit, and then sent side by side."""
 
 STILL_ON_THEIR_WAY = 128
 
@@ -144,9 +147,11 @@ class _Delivery:
         with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
             sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
             try:
-                while left and not sender.is_stopped:
-                    batch, left = left[:BATCH], left[BATCH:]
-                    prepared = self._prepare(batch)
+                for batch, built in self._built(left):
+                    if sender.is_stopped:
+                        break
+                    prepared = self._prepare(batch, built)
+                    left = left[len(batch) :]
                     results |= dict.fromkeys(prepared.equal, "unchanged")
                     sender.start(prepared.intents)
                     # The next batch is made while the last ones of this are on their way.
@@ -163,11 +168,17 @@ class _Delivery:
             self._leave(plan, left, kind, sender.fault or "Claire could not be reached")
         return results
 
-    def _prepare(self, batch: Sequence[Candidate], *, dry_run: bool = False) -> Prepared:
+    def _built(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Sequence[Candidate], Projections]]:
+        """The candidates in batches that are sent together, each with the projections of its appointments."""
+        for group in _chunks(candidates, BUILT_TOGETHER):
+            keys = [(self._dealer.id, candidate.dms_number) for candidate in group]
+            with self._warehouse.open() as connection:
+                built = projections(connection, keys, {self._dealer.id: self._dealer.timezone})
+            for batch in _chunks(group, SENT_TOGETHER):
+                yield batch, built
+
+    def _prepare(self, batch: Sequence[Candidate], built: Projections, *, dry_run: bool = False) -> Prepared:
         """Make the intents of a batch durable (not in a dry run)."""
-        keys = [(self._dealer.id, candidate.dms_number) for candidate in batch]
-        with self._warehouse.open() as connection:
-            built = projections(connection, keys, {self._dealer.id: self._dealer.timezone})
         with self._state.begin() as state:
             prepared = prepare(
                 state,
@@ -202,8 +213,8 @@ class _Delivery:
         """Say, print and keep what would be sent; nothing else is written, nothing is sent."""
         now = self._clock()
         results: dict[str, str] = {}
-        for batch in _batches(plan.to_send):
-            prepared = self._prepare(batch, dry_run=True)
+        for batch, built in self._built(plan.to_send):
+            prepared = self._prepare(batch, built, dry_run=True)
             results |= dict.fromkeys(prepared.equal, "unchanged")
             for intent in prepared.intents:
                 result = "updated" if intent.candidate.is_acknowledged else "created"
@@ -263,6 +274,6 @@ class _Delivery:
         counts["unchanged"] = len((plan.seen | settled) - moved - states.keys())
 
 
-def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-    for start in range(0, len(candidates), BATCH):
-        yield candidates[start : start + BATCH]
+def _chunks(candidates: Sequence[Candidate], size: int) -> Iterator[Sequence[Candidate]]:
+    for start in range(0, len(candidates), size):
+        yield candidates[start : start + size]

@@ -18,6 +18,9 @@ from autoflex_pipeline.claire.contract import KIND, KINDS, Document, Version, se
 from autoflex_pipeline.claire.zones import QUARTER_US, install_zones
 from autoflex_pipeline.model import FieldInfo
 
+Projections = Mapping[tuple[str, str], Version]
+"""What Claire should hold, by dealer_id and dms_number."""
+
 ALIASES = {"appointment": "a", "car": "c", "party": "p", "intervention": "i"}
 
 
@@ -43,7 +46,7 @@ def refresh_documents(connection: duckdb.DuckDBPyConnection, zones: Mapping[str,
 
 def projections(
     connection: duckdb.DuckDBPyConnection, keys: Collection[tuple[str, str]], zones: Mapping[str, str]
-) -> dict[tuple[str, str], Version]:
+) -> Projections:
     """What Claire should hold of the appointments ``keys`` (dealer_id, dms_number), empty values as None.
 
     ``interventions`` is missing when the lines were never read completely; ``car`` and a customer are missing when

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from autoflex_pipeline.claire.client import LOCATION
 from autoflex_pipeline.claire.contract import Version, sent_fields
 from autoflex_pipeline.claire.difference import apply, difference, document_to_send
+from autoflex_pipeline.claire.documents import Projections
 from autoflex_pipeline.claire.policies import Candidate
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import outbox
@@ -43,7 +44,7 @@ def prepare(
     state: Connection,
     dealer: DealerSettings,
     candidates: Sequence[Candidate],
-    projections: Mapping[tuple[str, str], Version],
+    projections: Projections,
     *,
     run_id: str,
     now: datetime,

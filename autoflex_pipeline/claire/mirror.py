@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -12,7 +13,9 @@ from sqlalchemy import Connection
 from autoflex_pipeline.state.ledger import attempts_after, newest_attempt
 from autoflex_pipeline.state.outbox import acknowledged_after, newest_change
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[Sequence[Any]]
+"""Rows as the state store gives them, their values in the order of the schema."""
+
 MOMENT = arrow.timestamp("us", tz="UTC")
 ACKNOWLEDGED = arrow.schema(
     [
@@ -40,33 +43,27 @@ DELIVERY = arrow.schema(
     ]
 )
 
+WATERMARKS = {"acknowledged": "change_number", "delivery": "delivery_id"}
+"""The column of each copy that rises with every change."""
+
+LEDGER_NAMES = {"delivery_id": "id"}
+"""Columns that have another name in the state store."""
+
 
 def bring_up(connection: duckdb.DuckDBPyConnection, state: Connection) -> None:
     """Copy what is new in the state store; all of it when the store was replaced by another one."""
-    _copy(connection, "acknowledged", "change_number", ACKNOWLEDGED, newest_change(state), _acknowledged(state))
-    _copy(connection, "delivery", "delivery_id", DELIVERY, newest_attempt(state), _attempts(state))
-
-
-def _acknowledged(state: Connection) -> Callable[[int], Iterator[Rows]]:
-    return lambda after: acknowledged_after(state, after)
-
-
-def _attempts(state: Connection) -> Callable[[int], Iterator[Rows]]:
-    def read(after: int) -> Iterator[Rows]:
-        for rows in attempts_after(state, after):
-            yield [row | {"delivery_id": row["id"]} for row in rows]
-
-    return read
+    _copy(connection, "acknowledged", ACKNOWLEDGED, newest_change(state), partial(acknowledged_after, state))
+    _copy(connection, "delivery", DELIVERY, newest_attempt(state), partial(attempts_after, state))
 
 
 def _copy(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    watermark: str,
     schema: arrow.Schema,
     newest: int,
-    read: Callable[[int], Iterator[Rows]],
+    read: Callable[[int, Sequence[str]], Iterator[Rows]],
 ) -> None:
+    watermark = WATERMARKS[table]
     row = connection.execute(f"SELECT coalesce(max({watermark}), 0) FROM {table}").fetchone()
     copied = int(row[0]) if row else 0
     if copied > newest:
@@ -74,8 +71,11 @@ def _copy(
         copied = 0
     if copied == newest:
         return
-    for rows in read(copied):
-        part = arrow.Table.from_pylist(rows, schema=schema)
+    for rows in read(copied, [LEDGER_NAMES.get(name, name) for name in schema.names]):
+        columns = [
+            arrow.array(values, column.type) for values, column in zip(zip(*rows, strict=True), schema, strict=True)
+        ]
+        part = arrow.Table.from_arrays(columns, schema=schema)
         connection.register("copied_part", part)
         if table == "acknowledged":
             connection.execute(

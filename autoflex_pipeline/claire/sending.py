@@ -26,7 +26,7 @@ from autoflex_pipeline.state import StateStore, ledger, outbox
 FAILURES_TO_GIVE_UP = 5
 """So many documents in a row without an answer within their deadlines: the rest waits for the next run."""
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 """So long answers are gathered for one commit; a crash before it costs one more request each, with the same key."""
 
 TAKEN = ("created", "updated", "unchanged")

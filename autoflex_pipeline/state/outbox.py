@@ -20,6 +20,7 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
+    Row,
     String,
     Text,
     bindparam,
@@ -118,6 +119,14 @@ _SUPERSEDE = (
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
     .values(answered_at=bindparam("now"), body=None, will_hold=None, result="superseded")
 )
+_FORGET_ACKNOWLEDGED = delete(acknowledged).where(
+    acknowledged.c.dealer_id == bindparam("dealer"),
+    acknowledged.c.location_id == bindparam("location"),
+    acknowledged.c.dms_number == bindparam("of_appointment"),
+)
+_CLEAR_DISPOSITION = delete(disposition).where(
+    disposition.c.dealer_id == bindparam("dealer"), disposition.c.dms_number == bindparam("of_appointment")
+)
 
 
 def store_origin(connection: Connection) -> str:
@@ -215,13 +224,8 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     """Write what Claire acknowledged; rows have every column but dealer, location and change number."""
     if not rows:
         return
-    connection.execute(
-        delete(acknowledged).where(
-            acknowledged.c.dealer_id == dealer_id,
-            acknowledged.c.location_id == location_id,
-            acknowledged.c.dms_number.in_([row["dms_number"] for row in rows]),
-        )
-    )
+    place = {"dealer": dealer_id, "location": location_id}
+    connection.execute(_FORGET_ACKNOWLEDGED, [place | {"of_appointment": row["dms_number"]} for row in rows])
     # A counter of its own: the highest number in the table may just have been deleted, and must not be given twice.
     newest = newest_change(connection)
     store_origin(connection)
@@ -233,13 +237,13 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     connection.execute(insert(acknowledged), numbered)
 
 
-def acknowledged_after(connection: Connection, change_number: int, *, at_once: int = 10_000) -> Iterator[Rows]:
-    """The rows changed after ``change_number`` without what Claire holds, oldest change first."""
-    columns = [column for column in acknowledged.columns if column.name not in ("held", "status", "claire_id")]
-    query = select(*columns).where(acknowledged.c.change_number > change_number)
+def acknowledged_after(
+    connection: Connection, change_number: int, names: Sequence[str], *, at_once: int = 10_000
+) -> Iterator[Sequence[Row[Any]]]:
+    """The columns ``names`` of the rows changed after ``change_number``, oldest change first, in parts."""
+    query = select(*(acknowledged.c[name] for name in names)).where(acknowledged.c.change_number > change_number)
     result = connection.execution_options(yield_per=at_once).execute(query.order_by(acknowledged.c.change_number))
-    for part in result.mappings().partitions(at_once):
-        yield [dict(row) for row in part]
+    yield from result.partitions(at_once)
 
 
 def newest_change(connection: Connection) -> int:
@@ -264,9 +268,9 @@ def set_dispositions(connection: Connection, dealer_id: str, rows: Rows) -> None
 
 def clear_dispositions(connection: Connection, dealer_id: str, dms_numbers: Collection[str]) -> None:
     """Nothing stands in the way of these documents (any more)."""
-    for some in _chunks(dms_numbers):
+    if dms_numbers:
         connection.execute(
-            delete(disposition).where(disposition.c.dealer_id == dealer_id, disposition.c.dms_number.in_(some))
+            _CLEAR_DISPOSITION, [{"dealer": dealer_id, "of_appointment": number} for number in dms_numbers]
         )
 
 
