@@ -36,13 +36,10 @@ def run_domain(context: RunContext, *, months: Months | None = None, publish: bo
     read_lines(context)
     read_vehicles(context)
     read_relations(context)
-    steps.retry_quarantine(context)
-    for entity in ("party", "car", "appointment", "intervention"):
-        steps.stage(context, entity)
+    steps.stage(context)
     with context.warehouse.open() as connection:
         unbalanced = unbalanced_dealers(connection, context.run_id)
     assert not unbalanced, f"extracted = accepted + unchanged + quarantined + skipped does not hold for {unbalanced}"
-    steps.refresh(context)
     summaries = close_run(context, steps.deliver(context))
     if publish:
         publish_when_due(context, from_command_line=True)

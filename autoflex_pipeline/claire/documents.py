@@ -88,7 +88,7 @@ def _projection_sql(part: Literal["", "md5"]) -> str:
     moments = [info for info in sent_fields("appointment").values() if info.duckdb_type == "TIMESTAMPTZ"]
     joins = "\n".join(
         f"LEFT JOIN quarter_offset at_{info.name} "
-        f"ON at_{info.name}.timezone = z.timezone AND at_{info.name}.quarter = {_quarter(info)}"
+        f"ON at_{info.name}.timezone = a.timezone AND at_{info.name}.quarter = {_quarter(info)}"
         for info in moments
     )
     quarters = ", ".join(_quarter(info) for info in moments)

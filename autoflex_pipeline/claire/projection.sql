@@ -5,14 +5,15 @@
 --
 -- Every zone changes its offset at a full quarter of an hour, so one lookup a quarter will do: an ASOF join of the
 -- appointments themselves would sort their whole rows once for each moment.
+CREATE OR REPLACE TEMP TABLE wanted_appointment AS
+SELECT appointment.*, z.timezone
+FROM appointment
+SEMI JOIN wanted_document USING (dealer_id, dms_number)
+JOIN dealer_zone z USING (dealer_id);
+
 CREATE OR REPLACE TEMP TABLE quarter_offset AS
 SELECT q.timezone, q.quarter, o.offset_us, o.offset_text
-FROM (
-    SELECT DISTINCT z.timezone, unnest([{quarters}]) AS quarter
-    FROM appointment a
-    SEMI JOIN wanted_document w ON w.dealer_id = a.dealer_id AND w.dms_number = a.dms_number
-    JOIN dealer_zone z ON z.dealer_id = a.dealer_id
-) q
+FROM (SELECT DISTINCT timezone, unnest([{quarters}]) AS quarter FROM wanted_appointment a) q
 ASOF JOIN zone_offset o ON o.timezone = q.timezone AND q.quarter >= o.since_quarter;
 
 CREATE OR REPLACE TEMP TABLE projected_head AS
@@ -20,9 +21,7 @@ SELECT
     a.dealer_id, a.dms_number, a.car_dms_number, a.contractor_dms_number,
     a.is_billed, a.appointment_date, a.observed_at,
     {part}(to_json(struct_pack({appointment}))::VARCHAR) AS fields
-FROM appointment a
-JOIN wanted_document USING (dealer_id, dms_number)
-JOIN dealer_zone z USING (dealer_id)
+FROM wanted_appointment a
 {zone_joins};
 
 CREATE OR REPLACE TEMP TABLE read_completely AS

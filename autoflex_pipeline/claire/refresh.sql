@@ -26,12 +26,12 @@ WHERE document_hash IS DISTINCT FROM old_hash
     OR appointment_date IS DISTINCT FROM old_date;
 
 -- Those to be replaced, and those whose appointment is no longer in staging (erased).
-DELETE FROM document d USING wanted_document w
-WHERE d.dealer_id = w.dealer_id AND d.dms_number = w.dms_number
-    AND (
-        EXISTS (FROM changed_document c WHERE c.dealer_id = d.dealer_id AND c.dms_number = d.dms_number)
-        OR NOT EXISTS (FROM appointment a WHERE a.dealer_id = d.dealer_id AND a.dms_number = d.dms_number)
-    );
+DELETE FROM document USING (
+    SELECT dealer_id, dms_number FROM changed_document
+    UNION ALL
+    SELECT dealer_id, dms_number FROM wanted_document ANTI JOIN projected USING (dealer_id, dms_number)
+) AS old
+WHERE document.dealer_id = old.dealer_id AND document.dms_number = old.dms_number;
 
 INSERT INTO document BY NAME FROM changed_document;
 

@@ -25,7 +25,7 @@ from autoflex_pipeline.cli.output import (
 )
 from autoflex_pipeline.errors import ConfigurationError
 
-STEPS_OF_A_RUN = 12
+STEPS_OF_A_RUN = 8
 
 
 def sync(

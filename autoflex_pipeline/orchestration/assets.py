@@ -2,8 +2,8 @@
 
 # Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,6 +34,7 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 from autoflex_pipeline.runs.publishing import publish_when_due
+from autoflex_pipeline.staging import StageCounts
 from autoflex_pipeline.staging.accounting import unbalanced_dealers
 
 OWNERS = ["team:data"]
@@ -52,7 +53,7 @@ else:
 
 def _run_context(context: Context, installation: Installation, options: RunOptionsResource) -> RunContext:
     """The run as the steps know it; a window when the run was asked for months."""
-    name = context.asset_key.to_user_string()
+    name = context.op_execution_context.op_handle.name
     if installation.on_step:
         installation.on_step(name)
     try:
@@ -189,51 +190,61 @@ ENTITY_DEPS = {
 }
 
 
-def entity_assets() -> list[dg.AssetsDefinition]:
-    """The four validated entities."""
-    return [_entity_asset(entity, deps) for entity, deps in ENTITY_DEPS.items()]
-
-
-def _entity_asset(entity: str, deps: Sequence[str]) -> dg.AssetsDefinition:
-    @dg.asset(
-        name=entity,
-        deps=deps,
-        group_name="staging",
+def staging_assets() -> dg.AssetsDefinition:
+    """The four validated entities and the documents made of them: one step, because they change in one transaction."""
+    entities = [
+        dg.AssetSpec(
+            entity,
+            deps=deps,
+            group_name="staging",
+            owners=OWNERS,
+            kinds={"duckdb", "pandera"},
+            description=(
+                f"{(MODELS[entity].__doc__ or '').strip()} The newest accepted version of each; older ones are in "
+                f"{entity}_history. Rows that break a rule wait in quarantine while their last good version stays."
+            ),
+            metadata={
+                "dagster/column_schema": table_schema(entity),
+                "mapping": dg.MetadataValue.md(declared_mapping(entity)),
+            },
+        )
+        for entity, deps in ENTITY_DEPS.items()
+    ]
+    documents = dg.AssetSpec(
+        "documents",
+        deps=list(MODELS),
+        group_name="claire",
         owners=OWNERS,
-        backfill_policy=ONE_RUN,
-        kinds={"duckdb", "pandera"},
-        check_specs=entity_check_specs(entity),
+        kinds={"duckdb"},
         description=(
-            f"{(MODELS[entity].__doc__ or '').strip()} The newest accepted version of each; older ones are in "
-            f"{entity}_history. Rows that break a rule wait in quarantine while their last good version stays."
+            "The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order. "
+            "Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash."
         ),
-        metadata={
-            "dagster/column_schema": table_schema(entity),
-            "mapping": dg.MetadataValue.md(declared_mapping(entity)),
-        },
+    )
+
+    @dg.multi_asset(
+        name="staging",
+        specs=[*entities, documents],
+        check_specs=[spec for entity in MODELS for spec in entity_check_specs(entity)],
+        backfill_policy=ONE_RUN,
     )
     def stage(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-    ) -> Materialized:
+    ) -> Iterator[Materialized]:
         run = _run_context(context, installation, options)
-        if entity == "party":
-            steps.retry_quarantine(run)
-        counts = steps.stage(run, entity)
-        by_dealer: Mapping[str, Mapping[str, int]] = {
-            dealer_id: {
-                "accepted": count.accepted,
-                "repaired": count.repaired,
-                "warned": count.warned,
-                "quarantined": count.quarantined,
-            }
-            for dealer_id, count in counts.items()
-        }
-        return dg.MaterializeResult(
-            metadata=counts_metadata(by_dealer),
-            check_results=entity_check_results(run.warehouse, entity, counts),
-        )
+        staged = steps.stage(run)
+        checks = entity_check_results(run.warehouse, staged.counts)
+        for entity, counts in staged.counts.items():
+            yield dg.MaterializeResult(
+                asset_key=entity, metadata=counts_metadata(_by_dealer(counts)), check_results=checks[entity]
+            )
+        yield dg.MaterializeResult(asset_key="documents", metadata={"compared": staged.documents})
 
     return stage
+
+
+def _by_dealer(counts: Mapping[str, StageCounts]) -> dict[str, dict[str, int]]:
+    return {dealer_id: asdict(count) for dealer_id, count in counts.items()}
 
 
 @dg.asset(
@@ -278,23 +289,11 @@ def quarantine(
     )
 
 
-@dg.asset(deps=["quarantine", *MODELS], group_name="claire", owners=OWNERS, backfill_policy=ONE_RUN, kinds={"duckdb"})
-def documents(
-    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-) -> Materialized:
-    """The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order.
-
-    Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash.
-    """
-    made = steps.refresh(_run_context(context, installation, options))
-    return dg.MaterializeResult(metadata={"compared": made})
-
-
 def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
     """The sink, with one check per dealer."""
 
     @dg.asset(
-        deps=["documents"],
+        deps=["documents", "quarantine"],
         group_name="claire",
         owners=OWNERS,
         backfill_policy=ONE_RUN,
@@ -356,9 +355,8 @@ def all_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition | dg.Asset
     return [
         *external_assets(),
         *raw_assets(dealer_ids),
-        *entity_assets(),
+        staging_assets(),
         quarantine,
-        documents,
         delivery_asset(dealer_ids),
         analytics,
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -41,30 +41,40 @@ def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
 
 
 def entity_check_results(
-    warehouse: Warehouse, entity: str, counts: Mapping[str, StageCounts]
-) -> list[dg.AssetCheckResult]:
-    """Check the entity's table as it now stands."""
+    warehouse: Warehouse, counts: Mapping[str, Mapping[str, StageCounts]]
+) -> dict[str, list[dg.AssetCheckResult]]:
+    """Check the table of each entity as it now stands; ``counts`` are this run's, by entity and dealer."""
     with warehouse.open() as connection:
-        violations = model_violations(connection, entity)
+        violations = {entity: model_violations(connection, entity) for entity in counts}
+    return {
+        entity: [_model_check(entity, violations[entity]), _rejected_check(entity, of_entity.values())]
+        for entity, of_entity in counts.items()
+    }
+
+
+def _model_check(entity: str, violations: Sequence[Mapping[str, Any]]) -> dg.AssetCheckResult:
     broken = [violation for violation in violations if violation["failures"]]
-    taken = sum(count.accepted + count.quarantined for count in counts.values())
-    rejected = sum(count.quarantined for count in counts.values())
+    return dg.AssetCheckResult(
+        asset_key=entity,
+        check_name="follows_the_model",
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(f"{item['check']}: {item['failures']} rows" for item in broken) or None,
+        metadata={"checks": len(violations), "model": MODELS[entity].__name__},
+    )
+
+
+def _rejected_check(entity: str, counts: Collection[StageCounts]) -> dg.AssetCheckResult:
+    taken = sum(count.accepted + count.quarantined for count in counts)
+    rejected = sum(count.quarantined for count in counts)
     share = rejected / taken if taken else 0.0
-    return [
-        dg.AssetCheckResult(
-            check_name="follows_the_model",
-            passed=not broken,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description="; ".join(f"{item['check']}: {item['failures']} rows" for item in broken) or None,
-            metadata={"checks": len(violations), "model": MODELS[entity].__name__},
-        ),
-        dg.AssetCheckResult(
-            check_name="few_rejected",
-            passed=share <= QUARANTINE_SHARE_TO_WARN,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"rejected": rejected, "taken": taken, "share": share},
-        ),
-    ]
+    return dg.AssetCheckResult(
+        asset_key=entity,
+        check_name="few_rejected",
+        passed=share <= QUARANTINE_SHARE_TO_WARN,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rejected": rejected, "taken": taken, "share": share},
+    )
 
 
 def dealer_check_name(dealer_id: str) -> str:

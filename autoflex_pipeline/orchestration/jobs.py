@@ -54,7 +54,7 @@ def asset_jobs() -> list[Any]:
         ),
         dg.define_asset_job(
             RESEND,
-            selection=dg.AssetSelection.assets("documents", "claire_deliveries", "analytics"),
+            selection=dg.AssetSelection.assets("claire_deliveries", "analytics"),
             description=(
                 "Delivers without reading the DMS: in the Launchpad, resources → options takes the dealer, the DMS "
                 "numbers, and force to send what Claire rejected or already holds."

@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift
 from autoflex_pipeline.settings import DealerSettings
-from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entity
+from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
 from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 
 
-def retry_quarantine(context: RunContext) -> int:
-    """On a full pass: take everything in quarantine again, with today's rules; gives the number of records."""
-    if not context.options.full:
-        return 0
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a staging did: counts by entity and dealer, and the number of documents that changed."""
+
+    counts: dict[str, dict[str, StageCounts]]
+    documents: int
+
+
+def stage(context: RunContext) -> Staged:
+    """Type, repair, validate and accept or quarantine whatever raw is new, for whichever dealer; compare its documents.
+
+    On a full pass everything in quarantine is taken again first, with today's rules. One transaction: nobody sees an
+    order without its new lines, or a staged change whose document was not compared.
+    """
+    staging = _staging_context(context)
     with context.warehouse.open() as connection:
-        return sum(quarantine.retry(connection, dealer_id=dealer.id) for dealer in context.dealers)
+        if context.options.full:
+            for dealer in context.dealers:
+                quarantine.retry(connection, dealer_id=dealer.id)
+        counts = stage_entities(connection, staging)
+        documents = refresh_documents(connection, staging.zones, staging.now)
+    if any(counts.values()):
+        _want_publication(context)
+    return Staged(counts, documents)
 
 
-def stage(context: RunContext, entity: str) -> dict[str, StageCounts]:
-    """Type, repair, validate and accept or quarantine whatever raw is new, for whichever dealer."""
-    staging = StagingContext(
+def _staging_context(context: RunContext) -> StagingContext:
+    return StagingContext(
         zones={dealer.id: dealer.timezone for dealer in context.settings.dealers},
         waiting_hours={dealer.id: dealer.waiting_hours for dealer in context.settings.dealers},
         now=context.clock(),
         run_id=context.run_id,
     )
-    with context.warehouse.open() as connection:
-        counts = stage_entity(connection, entity, staging)
-    if counts:
-        with context.state.begin() as state:
-            set_mark(state, PUBLISH_WANTED, True)
-    return counts
 
 
-def refresh(context: RunContext) -> int:
-    """Compare the documents of whatever changed in staging; gives the number of documents made."""
-    zones = {dealer.id: dealer.timezone for dealer in context.settings.dealers}
-    with context.warehouse.open() as connection:
-        return refresh_documents(connection, zones, context.clock())
+def _want_publication(context: RunContext) -> None:
+    with context.state.begin() as state:
+        set_mark(state, PUBLISH_WANTED, True)
 
 
 def deliver(context: RunContext) -> dict[str, DealerDelivery]:
@@ -97,9 +107,7 @@ def retry_now(
     with context.warehouse.open() as connection:
         for dealer, kind, number in before:
             quarantine.retry(connection, dealer_id=dealer, entity=kind, dms_number=number)
-    for name in ("party", "car", "appointment", "intervention"):
-        stage(context, name)
-    refresh(context)
+    stage(context)
     return len(before), len(before & _quarantined(context, dealer_id, entity, dms_numbers))
 
 

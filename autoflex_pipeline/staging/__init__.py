@@ -1,6 +1,6 @@
 """Raw records to typed, repaired and validated rows: accepted, or in quarantine; every version is kept.
 
-``stage_entity`` does it for one entity. The rules stand in ``appointment``, ``intervention``, ``car`` and ``party``,
+``stage_entities`` does it. The rules stand in ``appointment``, ``intervention``, ``car`` and ``party``,
 those that every field of a kind has in ``rules``; ``compiling`` makes the query of them, ``stage.sql`` holds the rest.
 """
 
@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import StagingDefectError
-from autoflex_pipeline.staging.stage import stage_entity
+from autoflex_pipeline.staging.stage import ORDER, stage_entities
 
-__all__ = ["StageCounts", "StagingContext", "StagingDefectError", "stage_entity"]
+__all__ = ["ORDER", "StageCounts", "StagingContext", "StagingDefectError", "stage_entities"]

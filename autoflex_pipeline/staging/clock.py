@@ -54,7 +54,7 @@ def periods(timezone: str) -> tuple[Period, ...]:
 
 def install_dealers(connection: duckdb.DuckDBPyConnection, context: StagingContext) -> None:
     """Make ``dealer_clock`` (dealer_id, timezone, today, waits_since) for every dealer with raw, or configured."""
-    rows = connection.execute("SELECT DISTINCT dealer_id FROM batch UNION SELECT DISTINCT dealer_id FROM extract")
+    rows = connection.execute("SELECT DISTINCT dealer_id FROM extract")
     dealers = sorted({*context.zones, *(row[0] for row in rows.fetchall())})
     zones = [context.zones.get(dealer, DEFAULT_ZONE) for dealer in dealers]
     waits = [context.waiting_hours.get(dealer, DEFAULT_WAITING_HOURS) for dealer in dealers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,29 +16,50 @@ from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import validate_accepted
 from autoflex_pipeline.staging.script import named_sql, run_sql
 
-TABLES = ("batch", "again", "typed", "known", "found", "found_named", "rejected", "judged", "open_before", "left_order")
+ORDER = ("party", "car", "appointment", "intervention")
+"""An entity is staged after those that it refers to."""
+
+TABLES = (
+    "batch",
+    "again",
+    "typed",
+    "known",
+    "found",
+    "found_named",
+    "rejected",
+    "judged",
+    "open_before",
+    "left_order",
+    "of_same_car",
+)
 """The temporary tables of a staging; they are dropped at its end, because they hold as much as the batch."""
 
 
-def stage_entity(connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext) -> dict[str, StageCounts]:
-    """Stage all raw of ``entity`` that is new or to be taken again, for every dealer; gives the counts by dealer.
+def stage_entities(
+    connection: duckdb.DuckDBPyConnection, context: StagingContext, entities: Sequence[str] = ORDER
+) -> dict[str, dict[str, StageCounts]]:
+    """Stage all raw that is new or to be taken again, for every dealer; gives the counts by entity and dealer.
 
-    Call it in the order party, car, appointment, intervention. Everything happens in the caller's transaction. Raises
+    Everything happens in the caller's transaction, so that nobody sees an order without its new lines. Raises
     ``StagingDefectError`` when a row that was accepted breaks its model; nothing must be committed then.
     """
-    values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
-    _run(connection, entity, values, "again", "batch")
-    has_raw = not _is_empty(connection, "batch")
     install_dealers(connection, context)
+    return {entity: _stage_entity(connection, entity, context) for entity in entities}
+
+
+def _stage_entity(
+    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext
+) -> dict[str, StageCounts]:
+    values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
+    # Lines that wait for their order grow old without any new record.
+    if not (_has_raw(connection, entity, values) or (entity == "intervention" and _has_orphans(connection))):
+        return {}
+    _run(connection, entity, values, "again", "batch")
     if entity == "intervention":
         _run(connection, entity, values, "left_their_order", "close_left_lines")
-    counts: dict[str, StageCounts] = {}
-    # Lines that wait for their order grow old without any new record.
-    if has_raw or (entity == "intervention" and _has_orphans(connection)):
-        counts = _stage(connection, entity, values)
-        _run(connection, entity, values, "watermark")
-    if connection.execute("SELECT 1 FROM restage WHERE entity = ? LIMIT 1", [RAW_ENTITIES[entity]]).fetchone():
-        connection.execute("DELETE FROM restage WHERE entity = ?", [RAW_ENTITIES[entity]])
+    counts = _stage(connection, entity, values)
+    _run(connection, entity, values, "watermark")
+    connection.execute("DELETE FROM restage WHERE entity = ?", [RAW_ENTITIES[entity]])
     for table in TABLES:
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     return counts
@@ -103,12 +124,13 @@ def _watermark(connection: duckdb.DuckDBPyConnection, entity: str) -> int:
     return int(row[0]) if row and row[0] is not None else 0
 
 
+def _has_raw(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any]) -> bool:
+    """Whether any record of the entity is new, or to be taken again."""
+    return run_sql(connection, _sql(entity, "has_raw"), values).fetchone() is not None
+
+
 def _has_orphans(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(f"SELECT 1 FROM ({_sql('intervention', 'orphans')}) LIMIT 1").fetchone() is not None
-
-
-def _is_empty(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
 
 
 def _run(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *names: str) -> None:

@@ -1,6 +1,11 @@
 -- The steps of staging one entity, each found by its name; {entity}, {raw}, {fields}, {changed}, {columns} are put in by
 -- stage.py from the declarations. Temporary tables: batch, typed, known, found.
 
+-- name: has_raw
+SELECT 1 FROM raw_record WHERE entity = '{raw}' AND seq > $watermark
+UNION ALL SELECT 1 FROM restage WHERE entity = '{raw}'
+LIMIT 1;
+
 -- name: batch
 -- The newest raw record of every key that is new or to be taken again. A record without a key is known by its content.
 CREATE OR REPLACE TEMP TABLE batch AS
@@ -14,19 +19,26 @@ GROUP BY dealer_id, record_key, CASE WHEN record_key IS NULL THEN raw_hash END;
 
 -- name: again
 CREATE OR REPLACE TEMP TABLE again AS
-SELECT coalesce(good.raw_seq, sighting.raw_seq) AS raw_seq, sighting.dealer_id, sighting.record_key,
-    sighting.raw_hash
-FROM sighting
+WITH wanted AS (
+    SELECT sighting.* FROM sighting
+    SEMI JOIN restage
+      ON restage.entity = sighting.entity AND restage.dealer_id = sighting.dealer_id
+     AND restage.record_key = sighting.record_key
+    WHERE sighting.entity = '{raw}'
+),
 -- An order that is gone is canceled as it was last accepted: its newest record may be in quarantine.
-LEFT JOIN (
+good AS (
     SELECT appointment.dealer_id, appointment.dms_number, appointment.raw_seq
-    FROM appointment JOIN absence USING (dealer_id, dms_number)
-    WHERE '{raw}' = 'order' AND absence.confirmed_at IS NOT NULL AND absence.returned_at IS NULL
-) AS good ON good.dealer_id = sighting.dealer_id AND good.dms_number = sighting.record_key
-SEMI JOIN restage
-  ON restage.entity = sighting.entity AND restage.dealer_id = sighting.dealer_id
- AND restage.record_key = sighting.record_key
-WHERE sighting.entity = '{raw}';
+    FROM (
+        SELECT dealer_id, dms_number FROM absence
+        WHERE '{raw}' = 'order' AND confirmed_at IS NOT NULL AND returned_at IS NULL
+        AND (dealer_id, dms_number) IN (SELECT (dealer_id, record_key) FROM wanted)
+    ) AS gone
+    JOIN appointment USING (dealer_id, dms_number)
+)
+SELECT coalesce(good.raw_seq, wanted.raw_seq) AS raw_seq, wanted.dealer_id, wanted.record_key, wanted.raw_hash
+FROM wanted
+LEFT JOIN good ON good.dealer_id = wanted.dealer_id AND good.dms_number = wanted.record_key;
 
 -- name: left_their_order
 -- Lines to take again that their order no longer has, now that its lines were read completely.
@@ -92,15 +104,16 @@ FROM (SELECT seq, dealer_id, dms_number, unnest(findings) AS finding FROM typed 
 
 -- name: mileage_lower
 -- Against the highest mileage of the car on any earlier day, as staged now.
+CREATE OR REPLACE TEMP TABLE of_same_car AS
+SELECT raw_seq, dealer_id, dms_number, car_dms_number, appointment_date, dms_mileage
+FROM appointment
+SEMI JOIN (
+    SELECT dealer_id, car_dms_number FROM typed WHERE dms_mileage IS NOT NULL AND NOT is_rejected AND skip IS NULL
+) AS taken USING (dealer_id, car_dms_number)
+WHERE dms_mileage IS NOT NULL AND car_dms_number IS NOT NULL;
 INSERT INTO found
 WITH by_day AS (
-    SELECT dealer_id, car_dms_number, appointment_date, max(dms_mileage) AS highest
-    FROM appointment
-    SEMI JOIN (
-        SELECT dealer_id, car_dms_number FROM typed WHERE dms_mileage IS NOT NULL AND NOT is_rejected AND skip IS NULL
-    ) AS taken USING (dealer_id, car_dms_number)
-    WHERE dms_mileage IS NOT NULL AND car_dms_number IS NOT NULL
-    GROUP BY ALL
+    SELECT dealer_id, car_dms_number, appointment_date, max(dms_mileage) AS highest FROM of_same_car GROUP BY ALL
 ),
 earlier AS (
     SELECT dealer_id, car_dms_number, appointment_date,
@@ -111,7 +124,7 @@ earlier AS (
     FROM by_day
 )
 SELECT judged.raw_seq, judged.dealer_id, judged.dms_number, $rule, judged.dms_mileage::VARCHAR, NULL
-FROM appointment AS judged
+FROM of_same_car AS judged
 JOIN earlier USING (dealer_id, car_dms_number, appointment_date)
 WHERE judged.dms_mileage < earlier.highest
   -- A row that was there before is told of once, when an earlier appointment arrives after it.

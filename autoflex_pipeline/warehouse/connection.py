@@ -25,6 +25,12 @@ SIGNS_OF_DAMAGE = ("Corrupt ", "not a valid DuckDB database", "Could not read en
 """What DuckDB 1.5 says of a file that was cut off, overwritten or emptied (seen by damaging files, 2026-11)."""
 
 
+LOG_BEFORE_CHECKPOINT = "1MB"
+"""A checkpoint writes the newest block of every changed table anew: at each closing it cost more than the changes.
+
+Until it is due, changes are durable in the log, which the next opening reads; so the log is kept small."""
+
+
 class WarehouseDamagedError(DamagedError):
     """DuckDB cannot read the warehouse file."""
 
@@ -116,6 +122,8 @@ class Warehouse:
                 f"warehouse {self.path} cannot be opened ({_first_line(error)}); check its mode, and the disk's room"
             ) from None
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
         return connection
 
     def _create(self, config: dict[str, str | bool | int | float | list[str]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES
-from autoflex_pipeline.staging import StageCounts, StagingContext, stage_entity
+from autoflex_pipeline.staging import ORDER, StageCounts, StagingContext, stage_entities
 from autoflex_pipeline.staging.accounting import DealerAccount, account_run
 from autoflex_pipeline.warehouse.schema import ensure_schema
 
@@ -142,6 +142,8 @@ class Lab:
             row = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM raw_record").fetchone()
             assert row is not None
             seq = row[0]
+            if not connection.execute("SELECT 1 FROM extract WHERE dealer_id = ?", [dealer]).fetchone():
+                _insert(connection, "extract", {"extract_id": f"extract of {dealer}", "dealer_id": dealer})
             raw = values | {"seq": seq, "record": text, "parent_key": parent, "source": f"{raw_entity}?page=1"}
             _insert(connection, "raw_record", raw)
             connection.execute(
@@ -153,11 +155,7 @@ class Lab:
         """Stage all entities, or these."""
         context = StagingContext({DEALER: self.zone}, {DEALER: 24.0}, self.now, self.run_id)
         with self.warehouse.open() as connection:
-            return {
-                entity: stage_entity(connection, entity, context)
-                for entity in STAGING_ORDER
-                if entity in (entities or STAGING_ORDER)
-            }
+            return stage_entities(connection, context, [name for name in ORDER if name in (entities or ORDER)])
 
     def next_run(self, **later: float) -> None:
         """Go on to another run, later (as for timedelta; an hour)."""

@@ -206,4 +206,4 @@ def test_what_a_writing_session_left_goes_with_its_version(writable: Settings) -
             publish_at(writable, minutes)
         analyst.die()
     publish_at(writable, 4)
-    assert [name for name in names(writable) if name.endswith(".wal")] == []
+    assert [name for name in names(writable) if name.startswith("analytics") and name.endswith(".wal")] == []
