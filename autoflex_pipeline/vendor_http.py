@@ -5,24 +5,19 @@ Nothing here can be switched off.
 
 from __future__ import annotations
 
-import re
 import ssl
-import unicodedata
 import zlib
 from collections.abc import Iterator
 from functools import cache
 
 import httpx
 
+from autoflex_pipeline.plain_text import one_line as one_line
+from autoflex_pipeline.plain_text import shown as shown
+
 ACCEPTED_ENCODINGS = "gzip, deflate"
 PIECE_BYTES = 64 * 1024
 """At most so much is decompressed at a time, however much a compressed piece would become."""
-
-_ODD = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # control characters: of a terminal, of a header, of a log's lines
-    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # those that turn the direction of text or end a line
-    "\ud800-\udfff]"  # halves of characters, which cannot be printed at all
-)
 
 
 class AnswerTooLargeError(Exception):
@@ -105,20 +100,3 @@ def _inflated(raw: Iterator[bytes], *, is_gzip: bool) -> Iterator[bytes]:
         raise httpx.DecodingError("the compressed answer is broken") from None
     if not is_first and not inflate.eof:
         raise httpx.DecodingError("the compressed answer broke off")
-
-
-def one_line(text: str, longest: int) -> str:
-    """A vendor's words, fit for a log, a terminal and a table: one line, cut, without control characters."""
-    return shown(" ".join(text.split()))[:longest]
-
-
-def shown(text: str, *, keep: str = "") -> str:
-    r"""The text with its control characters (but those in ``keep``) written out, as ``\x1b``: nothing happens."""
-    return _ODD.sub(lambda found: found[0] if found[0] in keep else _written(found[0]), text)
-
-
-def _written(character: str) -> str:
-    if unicodedata.category(character) == "Cs":
-        return "\ufffd"
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -6,7 +6,7 @@ CREATE TEMP TABLE n AS SELECT i, 'dealer-' || (i % $dealers) AS dealer_id, (i //
 FROM range($count) AS r(i);
 
 INSERT INTO raw_record BY NAME
-SELECT i * 5 + version + 1 AS seq, dealer_id, 'order' AS entity, number AS record_key, 'order?page=2' AS source,
+SELECT i * 6 + version + 1 AS seq, dealer_id, 'order' AS entity, number AS record_key, 'order?page=2' AS source,
     concat('{"order_id": ', number, ', "order_number": "2026-', number, '", "order_type": 1,',
         '"order_date": "20261118T140500",',
         '"plan_date_from": "20261125T083000", "plan_date_to": "20261125T170000", "is_invoiced": ', version,
@@ -15,14 +15,14 @@ SELECT i * 5 + version + 1 AS seq, dealer_id, 'order' AS entity, number AS recor
     sha256(record) AS raw_hash, extract_id, seen + INTERVAL (version) DAY AS fetched_at, run_id
 FROM n, (SELECT unnest([0, 1]) AS version);
 INSERT INTO raw_record BY NAME
-SELECT i * 5 + line + 2 AS seq, dealer_id, 'order_line' AS entity, number || line AS record_key, number AS parent_key,
+SELECT i * 6 + line + 2 AS seq, dealer_id, 'order_line' AS entity, number || line AS record_key, number AS parent_key,
     'order_line?page=12' AS source,
     concat('{"order_line_id": ', number, line, ', "order_id": ', number, ', "line_number": ', line,
         ', "description": "Grote beurt ', i, '", "price_incl_vat": "389.00"}') AS record,
     sha256(record) AS raw_hash, extract_id, seen AS fetched_at, run_id
 FROM n, (SELECT unnest([1, 2]) AS line);
 INSERT INTO raw_record BY NAME
-SELECT i * 5 + 5 AS seq, dealer_id, part AS entity, CASE part WHEN 'vehicle' THEN car ELSE party END AS record_key,
+SELECT i * 6 + CASE part WHEN 'vehicle' THEN 5 ELSE 6 END AS seq, dealer_id, part AS entity, CASE part WHEN 'vehicle' THEN car ELSE party END AS record_key,
     part || '?page=1' AS source,
     CASE part
         WHEN 'vehicle'
@@ -44,30 +44,30 @@ SELECT dealer_id, number AS dms_number, '2026-' || number AS wo_number, (seen + 
     100000 + i AS dms_mileage, false AS is_canceled, car AS car_dms_number, party AS contractor_dms_number, run_id, i, seen
 FROM n;
 INSERT INTO appointment BY NAME
-SELECT * EXCLUDE (i, seen), true AS is_billed, seen + INTERVAL 1 DAY AS observed_at, i * 5 + 2 AS raw_seq FROM a;
+SELECT * EXCLUDE (i, seen), true AS is_billed, seen + INTERVAL 1 DAY AS observed_at, i * 6 + 2 AS raw_seq FROM a;
 INSERT INTO appointment_past BY NAME
-SELECT * EXCLUDE (i, seen), false AS is_billed, seen AS valid_from, seen + INTERVAL 1 DAY AS valid_to, i * 5 + 1 AS raw_seq
+SELECT * EXCLUDE (i, seen), false AS is_billed, seen AS valid_from, seen + INTERVAL 1 DAY AS valid_to, i * 6 + 1 AS raw_seq
 FROM a;
 INSERT INTO intervention BY NAME
 SELECT dealer_id, number || line AS dms_number, number AS appointment_dms_number, line AS position,
-    'Grote beurt ' || i AS title, 389.00 AS price, seen AS observed_at, i * 5 + line + 2 AS raw_seq, run_id
+    'Grote beurt ' || i AS title, 389.00 AS price, seen AS observed_at, i * 6 + line + 2 AS raw_seq, run_id
 FROM n, (SELECT unnest([1, 2]) AS line);
 INSERT INTO intervention_past BY NAME
 SELECT dealer_id, number || '1' AS dms_number, number AS appointment_dms_number, 1 AS position,
     'Kleine beurt ' || i AS title, 289.00 AS price, seen - INTERVAL 1 DAY AS valid_from, seen AS valid_to,
-    i * 5 + 3 AS raw_seq, run_id
+    i * 6 + 3 AS raw_seq, run_id
 FROM n;
 INSERT INTO car BY NAME
 SELECT dealer_id, car AS dms_number, 'Volkswagen' AS make, 'Golf' AS model, 'GH-' || car || '-J' AS registration_number,
-    party AS driver_dms_number, party AS owner_dms_number, seen AS observed_at, i * 5 + 5 AS raw_seq, run_id
+    party AS driver_dms_number, party AS owner_dms_number, seen AS observed_at, i * 6 + 5 AS raw_seq, run_id
 FROM n WHERE i < $cars * $dealers;
 INSERT INTO party BY NAME
 SELECT dealer_id, party AS dms_number, 'Berg ' || party AS last_name, 'Dorpsstraat' AS street, seen AS observed_at,
-    i * 5 + 5 AS raw_seq, run_id
+    i * 6 + 6 AS raw_seq, run_id
 FROM n WHERE i < $cars * $dealers;
 INSERT INTO finding BY NAME
 SELECT dealer_id, 'appointment' AS entity, number AS dms_number, 'warn' AS severity, 'mileage_lower' AS rule,
-    'dms_mileage' AS field, i::VARCHAR AS before, 'Check it in the DMS.' AS hint, i * 5 + 1 AS raw_seq, run_id,
+    'dms_mileage' AS field, i::VARCHAR AS before, 'Check it in the DMS.' AS hint, i * 6 + 1 AS raw_seq, run_id,
     seen AS found_at
 FROM n;
 INSERT INTO line_list BY NAME

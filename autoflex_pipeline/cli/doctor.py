@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from autoflex_pipeline.cli.output import EXIT_FAILED, Config, Dealers, Json, console, print_json
+from autoflex_pipeline.plain_text import shown
 from autoflex_pipeline.settings import load_settings
-from autoflex_pipeline.vendor_http import shown
 
 MARKS = {True: "ok     ", False: "WRONG  ", None: "unknown"}
 

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoflex_pipeline.plain_text import shown
 from autoflex_pipeline.settings import load_settings, missing_common_variables
-from autoflex_pipeline.vendor_http import shown
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 

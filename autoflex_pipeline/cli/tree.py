@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from autoflex_pipeline.lineage.stores import Row
+from autoflex_pipeline.plain_text import shown
 
 GOOD, BAD, DIM = "green", "yellow", "dim"
 
@@ -20,7 +21,8 @@ def order_tree(order: Row, zone: ZoneInfo) -> Tree:
     """One work order; times are the dealer's."""
     at = _clock(zone)
     why = order["why"]
-    tree = Tree(Text(f"{order['dealer_id']}: work order {order['wo_number'] or '?'}, DMS number {order['dms_number']}"))
+    number = f"work order {order['wo_number'] or '?'}, DMS number {order['dms_number']}"
+    tree = Tree(_text(f"{order['dealer_id']}: {number}"))
     _leaf(tree, f"{why['state']}: {why['text']}", GOOD if why["state"] == "delivered" else BAD)
     for more in (why["detail"], *why["notes"]):
         if more:
@@ -45,7 +47,7 @@ def raw_tree(record: Row, zone: ZoneInfo) -> Tree:
     """A raw record and what became of it."""
     at = _clock(zone)
     raw = record["raw"]
-    tree = Tree(Text(f"{raw['dealer_id']}: raw record {raw['raw_hash'][:16]} of {raw['entity']} {raw['dms_number']}"))
+    tree = Tree(_text(f"{raw['dealer_id']}: raw record {raw['raw_hash'][:16]} of {raw['entity']} {raw['dms_number']}"))
     _raw(tree, raw, at)
     _branch(tree, "versions", record["versions"], lambda branch, row: _version(branch, row, at))
     _branch(tree, "findings", record["findings"], lambda branch, row: _finding(branch, row, at))
@@ -73,7 +75,7 @@ def _claire(tree: Tree, order: Row, at: Callable[[datetime | None], str]) -> Non
         return
     differs = order["differs"]
     branch = tree.add(
-        Text(f"Claire: id {held['id']}, status {held['status']}, acknowledged {at(held['acknowledged_at'])}")
+        _text(f"Claire: id {held['id']}, status {held['status']}, acknowledged {at(held['acknowledged_at'])}")
     )
     if differs:
         for change in differs:
@@ -86,8 +88,8 @@ def _attempt(branch: Tree, row: Row, at: Callable[[datetime | None], str], prefi
     answer = f"HTTP {row['http_status']}" if row["http_status"] else "no answer"
     message = f": {row['message']}" if row["message"] else ""
     text = f"{prefix}{at(row['attempted_at'])} {row['result']}, {answer}{message} (run {_run(row)})"
-    leaf = branch.add(Text(text, style="" if row["result"] in ("created", "updated", "unchanged") else BAD))
-    if row["result"] == "created" and not any(change["old"] for change in row["fields_changed"]):
+    leaf = branch.add(_text(text, "" if row["result"] in ("created", "updated", "unchanged") else BAD))
+    if row["result"] == "created" and all(change["old"] is None for change in row["fields_changed"]):
         _leaf(leaf, f"all of it: {len(row['fields_changed'])} fields (--json lists them)", DIM)
         return
     for change in row["fields_changed"]:
@@ -95,7 +97,7 @@ def _attempt(branch: Tree, row: Row, at: Callable[[datetime | None], str], prefi
 
 
 def _version(branch: Tree, row: Row, at: Callable[[datetime | None], str]) -> None:
-    leaf = branch.add(Text(f"{_of(row)}: {at(row['valid_from'])} – {at(row['valid_to'])} (run {_run(row)})"))
+    leaf = branch.add(_text(f"{_of(row)}: {at(row['valid_from'])} – {at(row['valid_to'])} (run {_run(row)})"))
     for change in row["changed"]:
         _leaf(leaf, _change(change), DIM)
 
@@ -112,7 +114,7 @@ def _finding(branch: Tree, row: Row, at: Callable[[datetime | None], str]) -> No
 
 def _raw(branch: Tree, row: Row, at: Callable[[datetime | None], str]) -> None:
     leaf = branch.add(
-        Text(
+        _text(
             f"{_of(row)}: {row['source']}, read {at(row['fetched_at'])} (run {_run(row)}, extract {row['extract']}"
             f"{'' if row['is_complete'] else ', partial'}, {row['raw_hash'][:16]})"
         )
@@ -121,14 +123,18 @@ def _raw(branch: Tree, row: Row, at: Callable[[datetime | None], str]) -> None:
 
 
 def _branch(tree: Tree, title: str, found: Sequence[Row], add: Callable[[Tree, Row], object]) -> None:
-    branch = tree.add(Text(f"{title}: {len(found) or 'none'}"))
+    branch = tree.add(_text(f"{title}: {len(found) or 'none'}"))
     for row in found:
         add(branch, row)
 
 
 def _leaf(branch: Tree, text: str, style: str = "") -> None:
-    # As Text: what comes from the DMS must not be taken for markup.
-    branch.add(Text(text, style=style))
+    branch.add(_text(text, style))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """As Text, and harmless: what comes from the DMS is neither markup nor a command to the terminal."""
+    return Text(shown(text, keep="\n"), style=style)
 
 
 def _of(row: Row) -> str:

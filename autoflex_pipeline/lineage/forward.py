@@ -85,7 +85,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, entity: str, record: Row) -> se
     )
     if key is None:
         return set()
-    copier.copy("sighting", "record_key", [key])
+    copier.copy("sighting", "raw_seq", [record["seq"]])
     copier.versions(entity, "dms_number", [key])
     if entity == "intervention":
         copier.versions("appointment", "dms_number", _values(connection, "intervention", "appointment_dms_number"))

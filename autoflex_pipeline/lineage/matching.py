@@ -42,14 +42,22 @@ def matching_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str, query
     if any(is_exact for _, is_exact in found):
         found = [(number, is_exact) for number, is_exact in found if is_exact]
     numbers = [number for number, _ in found]
-    for step in ("staged_before", "never_staged"):
-        numbers = numbers or [number for (number,) in _ask(connection, step, values)]
+    if not numbers:
+        numbers = [number for (number,) in _ask(connection, "staged_before", values)]
+    if not numbers:
+        _ask(connection, "unstaged", values)
+        numbers = [number for (number,) in _ask(connection, "never_staged", values)]
     return numbers
 
 
 def searched(connection: duckdb.DuckDBPyConnection, dealer_id: str, query: str) -> Searched:
     """What there is to find for the dealer, and what is nearly ``query``; the warehouse is attached."""
-    values: dict[str, Any] = {"dealer": dealer_id, "signs": signs(query), "most": NEAR}
+    values: dict[str, Any] = {
+        "dealer": dealer_id,
+        "text": query.strip().upper(),
+        "signs": signs(query),
+        "most": NEAR,
+    }
     orders, cars = _ask(connection, "counted", values)[0]
     others = tuple(dealer for (dealer,) in _ask(connection, "other_dealers", values))
     return Searched(orders, cars, tuple(_ask(connection, "near", values)), others)

@@ -34,19 +34,25 @@ FROM (
 GROUP BY dms_number
 ORDER BY max(appointment_date) DESC, dms_number;
 
--- name: never_staged
+-- name: unstaged
 -- Orders that were seen and are not in staging: in quarantine, skipped, or brought by a run that did not come that far.
-SELECT r.record_key
+-- A table of its own: in one query DuckDB would read the JSON of all records before it asks which of them are wanted.
+CREATE OR REPLACE TEMP TABLE unstaged AS
+SELECT r.seq, r.record_key, r.record
 FROM source.raw_record r
 SEMI JOIN (
     SELECT raw_seq
     FROM source.sighting s
     ANTI JOIN source.appointment a ON a.dealer_id = s.dealer_id AND a.dms_number = s.record_key
     WHERE s.dealer_id = $dealer AND s.entity = 'order' AND s.record_key IS NOT NULL
-) AS unstaged ON unstaged.raw_seq = r.seq
-WHERE translate(upper(r.record_key), ' -./', '') = $signs
-   OR translate(upper(try(r.record ->> '$."{wo_number}"')), ' -./', '') = $signs
-ORDER BY r.seq DESC;
+) AS wanted ON wanted.raw_seq = r.seq;
+
+-- name: never_staged
+SELECT record_key
+FROM unstaged
+WHERE translate(upper(record_key), ' -./', '') = $signs
+   OR translate(upper(try(record ->> '$."{wo_number}"')), ' -./', '') = $signs
+ORDER BY seq DESC;
 
 -- name: counted
 SELECT
@@ -54,23 +60,31 @@ SELECT
     (SELECT count(*) FROM source.sighting WHERE dealer_id = $dealer AND entity = 'vehicle');
 
 -- name: near
+-- As many signs may differ as are in a quarter of the query, at least one.
 SELECT kind, value
 FROM (
-    SELECT 'WO number' AS kind, wo_number AS value FROM source.appointment WHERE dealer_id = $dealer
-    UNION ALL
-    SELECT 'DMS number', dms_number FROM source.appointment WHERE dealer_id = $dealer
-    UNION ALL
-    SELECT 'plate', registration_number FROM source.car WHERE dealer_id = $dealer
+    SELECT *, translate(upper(value), ' -./', '') AS its_signs, greatest(1, length($signs) // 4) AS most_apart
+    FROM (
+        SELECT 'WO number' AS kind, wo_number AS value FROM source.appointment WHERE dealer_id = $dealer
+        UNION ALL
+        SELECT 'DMS number', dms_number FROM source.appointment WHERE dealer_id = $dealer
+        UNION ALL
+        SELECT 'plate', registration_number FROM source.car WHERE dealer_id = $dealer
+    ) AS known
 ) AS known
-WHERE value IS NOT NULL
-  AND damerau_levenshtein(translate(upper(value), ' -./', ''), $signs) <= greatest(1, length($signs) // 4)
-GROUP BY kind, value
-ORDER BY damerau_levenshtein(translate(upper(value), ' -./', ''), $signs), kind, value
+WHERE abs(length(its_signs) - length($signs)) <= most_apart
+  AND CASE WHEN abs(length(its_signs) - length($signs)) <= most_apart
+      THEN damerau_levenshtein(its_signs, $signs) <= most_apart END
+GROUP BY kind, value, its_signs
+ORDER BY damerau_levenshtein(its_signs, $signs), kind, value
 LIMIT $most;
 
 -- name: other_dealers
 SELECT DISTINCT dealer_id
-FROM source.appointment
+FROM (
+    SELECT dealer_id FROM source.appointment WHERE wo_number = $text
+    UNION ALL
+    SELECT dealer_id FROM source.appointment WHERE dms_number = $text
+) AS elsewhere
 WHERE dealer_id <> $dealer
-  AND (translate(upper(wo_number), ' -./', '') = $signs OR translate(upper(dms_number), ' -./', '') = $signs)
 ORDER BY dealer_id;

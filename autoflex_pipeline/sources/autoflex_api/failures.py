@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 from autoflex_pipeline.errors import SourceError
-from autoflex_pipeline.vendor_http import one_line
+from autoflex_pipeline.plain_text import one_line
 
 MAX_MESSAGE = 200
 """Characters of a vendor's message that are passed on."""
