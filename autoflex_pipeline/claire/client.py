@@ -19,6 +19,7 @@ import tenacity
 from pydantic import SecretStr
 
 from autoflex_pipeline.claire.gate import Gate
+from autoflex_pipeline.deadlines import bound_transport, whole_within
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, header_secret
 from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
 from autoflex_pipeline.vendor_http import AnswerTooLargeError, certificate_problem, one_line, pieces, tls_context
@@ -114,6 +115,7 @@ class ClaireConnection:
             trust_env=False,
             verify=tls_context(),
         )
+        bound_transport(self._transport)
         self._headers = {
             "Authorization": key.get_secret_value(),
             "Accept": "application/json",
@@ -232,7 +234,6 @@ class ClaireConnection:
     def _sent(self, call: _Call, read: Callable[[Any], T], deadline: float) -> tuple[T, int]:
         """One request. The messages are made here, of nothing that could hold the key."""
         seconds = max(0.01, min(self._try_seconds, deadline - time.monotonic()))
-        give_up_at = time.monotonic() + 2 * seconds
         request = httpx.Request(
             call.method,
             call.url,
@@ -241,11 +242,12 @@ class ClaireConnection:
             extensions={"timeout": httpx.Timeout(seconds).as_dict()},
         )
         try:
-            response = self._transport.handle_request(request)
-            try:
-                body = _read_body(response, give_up_at)
-            finally:
-                response.close()
+            with whole_within(2 * seconds):
+                response = self._transport.handle_request(request)
+                try:
+                    body = b"".join(pieces(response, MAX_ANSWER_BYTES))
+                finally:
+                    response.close()
         except httpx.TimeoutException:
             raise _TransientError(f"Claire gave no answer within {seconds:g} s") from None
         except AnswerTooLargeError:
@@ -374,13 +376,3 @@ def _read_status(answer: Any) -> str | None:
 def _read_first_status(answer: Any) -> str | None:
     """D: ``{"data": [{"status", …}], "next_page"}``."""
     return _read_status(answer["data"][0]) if answer["data"] else None
-
-
-def _read_body(response: httpx.Response, give_up_at: float) -> bytes:
-    """The body, limited in size and (for one that drips) in time."""
-    body = bytearray()
-    for piece in pieces(response, MAX_ANSWER_BYTES):
-        body += piece
-        if time.monotonic() > give_up_at:
-            raise _TransientError("Claire's answer took too long", response.status_code)
-    return bytes(body)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from autoflex_pipeline.deadlines import bound_client, whole_within
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import names
 from autoflex_pipeline.sources.autoflex_api.body import JsonBombError, Payload, decode_body, plain
@@ -129,6 +130,7 @@ class HttpClient:
             headers={"accept": "application/json", "accept-encoding": ACCEPTED_ENCODINGS},
             follow_redirects=False,  # the token and the key would go along
         )
+        bound_client(self._http)
         self._retrying = Retrying(
             retry=retry_if_exception_type(_PassingError),
             wait=_wait,
@@ -197,14 +199,8 @@ class HttpClient:
         raise _PassingError(problem) if may_pass else SourceError(f"{what}: {problem}")
 
     def _exchange(self, url: str, headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
-        started = time.monotonic()
-        chunks = []
-        with self._http.stream("GET", url, headers=headers) as response:
-            for piece in pieces(response, MAX_BODY_BYTES):
-                chunks.append(piece)
-                if time.monotonic() - started > self._deadline:
-                    raise httpx.ReadTimeout("the answer trickled in beyond the deadline")
-        return response, b"".join(chunks)
+        with whole_within(self._deadline), self._http.stream("GET", url, headers=headers) as response:
+            return response, b"".join(pieces(response, MAX_BODY_BYTES))
 
     def _judge(self, response: httpx.Response, body: bytes, what: str) -> Answer:
         """The answer, or _PassingError for one that may be better next time."""
