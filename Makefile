@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser check format bench lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: install ## All tests
 
 test-unit test-pipeline test-faults test-browser: install ## One kind of tests
 	@$(BIN)/python -m autoflex_pipeline_tests $(@:test-%=%)
+
+soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats one
+	@$(BIN)/python -m autoflex_pipeline_tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 check: install ## Format, lint, types, import rules, dependency audit where it can be reached
 	$(BIN)/ruff format --check .

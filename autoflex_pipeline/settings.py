@@ -6,7 +6,9 @@ ending in ``_env`` names the environment variable that holds the value, and the 
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections import Counter
 from functools import cached_property
@@ -21,15 +23,41 @@ from autoflex_pipeline.errors import ConfigurationError, CredentialsMissingError
 
 CONFIG_VARIABLE = "AUTOFLEX_CONFIG"
 DEFAULT_CONFIG = "autoflex.toml"
+MAX_CONFIG_BYTES = 5_000_000
+
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _http_url(value: str) -> str:
+    if not value.isprintable() or " " in value:
+        raise ValueError("must hold no spaces and no control characters")
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("must be an http(s) address such as https://dms.example/v2")
     if parts.query or parts.username or parts.password:
         raise ValueError("must hold no credentials and no query")
     return value.rstrip("/")
+
+
+def is_in_clear(url: str) -> bool:
+    """Whether secrets sent to this address could be read on the way: http, and not to this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _refuse_in_clear(key: str, url: str, allow_http: bool) -> None:
+    if is_in_clear(url) and not allow_http:
+        raise ValueError(
+            f"{key} {url!r} would send secrets over the network in clear; use https "
+            "(or set allow_http = true beside it, where the whole way is yours)"
+        )
 
 
 def _timezone(value: str) -> str:
@@ -85,16 +113,23 @@ class ClaireSettings(_Section):
     """The connection to Claire; ``deadline_seconds`` is per appointment, retries included."""
 
     base_url: HttpUrl
+    allow_http: Flag = False
     api_key_env: Variable = "CLAIRE_API_KEY"
     max_concurrency: Whole = Field(default=8, ge=1, le=64)
     max_requests_per_second: Rate = 20
     deadline_seconds: Number = Field(default=120, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _not_in_clear(self) -> ClaireSettings:
+        _refuse_in_clear("base_url", self.base_url, self.allow_http)
+        return self
 
 
 class ApiSettings(_Section):
     """A dealer's Autoflex API."""
 
     login_url: HttpUrl
+    allow_http: Flag = False
     api_key_env: Variable
     username_env: Variable
     password_env: Variable
@@ -103,6 +138,11 @@ class ApiSettings(_Section):
     reread_budget: Whole = Field(default=60, ge=0, le=10_000)
     max_concurrency: Whole = Field(default=4, ge=1, le=64)
     max_requests_per_second: Rate = 10
+
+    @model_validator(mode="after")
+    def _not_in_clear(self) -> ApiSettings:
+        _refuse_in_clear("login_url", self.login_url, self.allow_http)
+        return self
 
 
 class DealerSettings(_Section):
@@ -191,24 +231,50 @@ def secret(variable: str, *, needed_for: str) -> SecretStr:
     return SecretStr(value)
 
 
+def header_secret(variable: str, *, needed_for: str) -> SecretStr:
+    """A ``secret`` that is sent in a header; ConfigurationError (without the value) when it would break out of it."""
+    value = secret(variable, needed_for=needed_for)
+    if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+        raise ConfigurationError(
+            f"environment variable {variable} holds what cannot be sent in a header (a line end, a control character, "
+            f"a space at an end, or a letter outside ASCII); {needed_for} needs it: set it anew"
+        )
+    return value
+
+
+def query_secret(variable: str, *, needed_for: str) -> SecretStr:
+    """A ``secret`` that is sent in an address, encoded; ConfigurationError (without the value) for a stray line end."""
+    value = secret(variable, needed_for=needed_for)
+    if _CONTROL_CHARACTER.search(value.get_secret_value()):
+        raise ConfigurationError(
+            f"environment variable {variable} holds a line end or another control character; "
+            f"{needed_for} needs it: set it anew without that"
+        )
+    return value
+
+
 def api_credentials(dealer: DealerSettings) -> Credentials:
     """The dealer's login from the environment; CredentialsMissingError names the missing variable."""
     if dealer.api is None:
         raise ConfigurationError(f"dealer {dealer.id!r} has no [dealers.api] section; add one")
     needed_for = f"the Autoflex login of dealer {dealer.id!r}"
     return Credentials(
-        api_key=secret(dealer.api.api_key_env, needed_for=needed_for),
-        username=secret(dealer.api.username_env, needed_for=needed_for),
-        password=secret(dealer.api.password_env, needed_for=needed_for),
+        api_key=header_secret(dealer.api.api_key_env, needed_for=needed_for),
+        username=query_secret(dealer.api.username_env, needed_for=needed_for),
+        password=query_secret(dealer.api.password_env, needed_for=needed_for),
     )
 
 
 def missing_common_variables(settings: Settings) -> None:
-    """ConfigurationError when a variable that all need is not set: Claire's key, or the key for pseudonyms."""
+    """ConfigurationError when a variable that all need is not set (Claire's key, the key for pseudonyms), or unfit."""
     needed: dict[str, str] = {}
     keys = {settings.claire_key_variable(dealer) for dealer in settings.dealers}
     if len(keys) == 1:
-        needed[keys.pop()] = "delivery to Claire, for every dealer"
+        needed_for = "delivery to Claire, for every dealer"
+        [key] = keys
+        needed[key] = needed_for
+        if os.environ.get(key):
+            header_secret(key, needed_for=needed_for)
     logins = [
         {dealer.api.api_key_env, dealer.api.username_env, dealer.api.password_env} if dealer.api else set()
         for dealer in settings.dealers
@@ -232,7 +298,10 @@ def load_settings(path: Path | None = None) -> Settings:
     file = find_config(path)
     try:
         with file.open("rb") as stream:
-            content = tomllib.load(stream)
+            text = stream.read(MAX_CONFIG_BYTES + 1)
+        if len(text) > MAX_CONFIG_BYTES:
+            raise ConfigurationError(f"{file}: is larger than {MAX_CONFIG_BYTES} bytes; is it a configuration file?")
+        content = tomllib.loads(text.decode("utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"{file}: there is no such configuration file; name one with --config or ${CONFIG_VARIABLE}"
@@ -241,6 +310,8 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigurationError(f"{file}: cannot be read ({type(error).__name__}); check the path and mode") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file}: is not TOML: {error}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or brackets without end
+        raise ConfigurationError(f"{file}: holds a number that is too long, or is nested too deeply") from None
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:

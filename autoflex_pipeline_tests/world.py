@@ -15,6 +15,7 @@ from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
 from autoflex_pipeline.sandbox.autoflex.dealers import SandboxDealer, Switches
+from autoflex_pipeline.sandbox.autoflex.store import AutoflexStore
 from autoflex_pipeline.sandbox.claire.service import ClaireKey, Location
 from autoflex_pipeline.sandbox.control import AutoflexControl, ClaireControl
 from autoflex_pipeline.sandbox.server import running_autoflex, running_claire
@@ -52,6 +53,7 @@ class World:
         self.login_url = f"{autoflex_url}/v2"
         self.claire_url = f"{claire_url}/api"
         self.autoflex, self.claire = controls
+        self.dms: AutoflexStore | None = None
         self.now = NOW
         self.config = folder / "autoflex.toml"
         self.configure()
@@ -150,6 +152,7 @@ def running_world(
         ClaireControl(claire.control_url) as claire_control,
     ):
         world = World(folder, autoflex.url, claire.url, (autoflex_control, claire_control))
+        world.dms = autoflex.service.store
         try:
             yield world
         finally:

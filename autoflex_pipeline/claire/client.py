@@ -19,8 +19,10 @@ import tenacity
 from pydantic import SecretStr
 
 from autoflex_pipeline.claire.gate import Gate
-from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, secret
+from autoflex_pipeline.deadlines import bound_transport, whole_within
+from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, header_secret
 from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
+from autoflex_pipeline.vendor_http import AnswerTooLargeError, certificate_problem, one_line, pieces, tls_context
 
 IMPORT_PATH = "/v1/appointments/import"  # D; POST is A
 LIST_PATH = "/v1/appointments/list"  # D; the query parameters are A
@@ -35,6 +37,9 @@ FAULTS_OF_ONE_DEALER = frozenset({403})
 USER_AGENT = "autoflex-pipeline"
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARACTERS = 2_000
+LONGEST_ID = 500
+"""Characters of an id and a status together: they are kept for good."""
+
 LONGEST_RETRY_AFTER_SECONDS = 60.0
 LONGEST_TRY_SECONDS = 30.0
 TRIES_IN_A_DEADLINE = 4
@@ -108,7 +113,9 @@ class ClaireConnection:
                 max_connections=settings.max_concurrency, max_keepalive_connections=settings.max_concurrency
             ),
             trust_env=False,
+            verify=tls_context(),
         )
+        bound_transport(self._transport)
         self._headers = {
             "Authorization": key.get_secret_value(),
             "Accept": "application/json",
@@ -227,7 +234,6 @@ class ClaireConnection:
     def _sent(self, call: _Call, read: Callable[[Any], T], deadline: float) -> tuple[T, int]:
         """One request. The messages are made here, of nothing that could hold the key."""
         seconds = max(0.01, min(self._try_seconds, deadline - time.monotonic()))
-        give_up_at = time.monotonic() + 2 * seconds
         request = httpx.Request(
             call.method,
             call.url,
@@ -236,14 +242,20 @@ class ClaireConnection:
             extensions={"timeout": httpx.Timeout(seconds).as_dict()},
         )
         try:
-            response = self._transport.handle_request(request)
-            try:
-                body = _read_body(response, give_up_at)
-            finally:
-                response.close()
+            with whole_within(2 * seconds):
+                response = self._transport.handle_request(request)
+                try:
+                    body = b"".join(pieces(response, MAX_ANSWER_BYTES))
+                finally:
+                    response.close()
         except httpx.TimeoutException:
             raise _TransientError(f"Claire gave no answer within {seconds:g} s") from None
+        except AnswerTooLargeError:
+            raise _TransientError(f"Claire's answer is larger than {MAX_ANSWER_BYTES} bytes") from None
         except httpx.HTTPError as error:
+            untrusted = certificate_problem(error)
+            if untrusted is not None:
+                raise _FaultError(f"Claire could not be reached: {untrusted}") from None
             raise _TransientError(f"Claire could not be reached ({type(error).__name__})") from None
         return self._judged(call, response, body, read), response.status_code
 
@@ -252,7 +264,7 @@ class ClaireConnection:
         if 200 <= code < 300:
             try:
                 return read(msgspec.json.decode(body))
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
                 raise _TransientError(f"Claire's answer {code} is not what the contract says", code) from None
         if code == 404 and call.none_on_404:
             return read({})
@@ -274,10 +286,11 @@ class ClaireConnection:
             texts = [str(problem.get("detail") or problem.get("title") or "")]
             texts += [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors") or ()]
             said = "; ".join(text for text in texts if text)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             said = ""
         key = self._key.get_secret_value()
-        return (f"Claire answered {code}" + (f": {said}" if said else "")).replace(key, "***")[:MAX_MESSAGE_CHARACTERS]
+        message = f"Claire answered {code}" + (f": {said}" if said else "")
+        return one_line(message.replace(key, "***"), MAX_MESSAGE_CHARACTERS)
 
 
 @dataclass(slots=True)
@@ -324,7 +337,7 @@ class ClaireConnections:
         variable = self._settings.claire_key_variable(dealer)
         with self._lock:
             if variable not in self._open:
-                key = secret(variable, needed_for=f"delivery to Claire for dealer {dealer.id!r}")
+                key = header_secret(variable, needed_for=f"delivery to Claire for dealer {dealer.id!r}")
                 self._open[variable] = ClaireConnection(self._settings.claire, key)
             return self._open[variable]
 
@@ -345,7 +358,7 @@ def _read_import(answer: Any) -> dict[str, Any]:
     """A: ``{"id", "result", "status"}``."""
     if answer["result"] not in RESULTS or not isinstance(answer["status"], str) or not answer["id"]:
         raise ValueError("not the contract's answer")
-    if not isinstance(answer["id"], str | int):
+    if not isinstance(answer["id"], str | int) or len(f"{answer['id']}{answer['status']}") > LONGEST_ID:
         raise ValueError("not the contract's answer")
     result: dict[str, Any] = answer
     return result
@@ -363,15 +376,3 @@ def _read_status(answer: Any) -> str | None:
 def _read_first_status(answer: Any) -> str | None:
     """D: ``{"data": [{"status", …}], "next_page"}``."""
     return _read_status(answer["data"][0]) if answer["data"] else None
-
-
-def _read_body(response: httpx.Response, give_up_at: float) -> bytes:
-    """The body, limited in size and (for one that drips) in time."""
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise _TransientError(f"Claire's answer is larger than {MAX_ANSWER_BYTES} bytes", response.status_code)
-        if time.monotonic() > give_up_at:
-            raise _TransientError("Claire's answer took too long", response.status_code)
-    return bytes(body)

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from autoflex_pipeline.cli import demo, doctor, quarantine, resend, sandbox, status, sync
+from autoflex_pipeline.cli import demo, doctor, quarantine, resend, sandbox, status, sync, trace
 from autoflex_pipeline.cli.output import EXIT_USAGE, complain
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("sync")(sync.sync)
+app.command("trace")(trace.trace)
 app.command("status")(status.status)
 app.add_typer(quarantine.app, name="quarantine")
 app.command("resend")(resend.resend)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from autoflex_pipeline.cli.output import EXIT_FAILED, Config, Dealers, Json, console, print_json
+from autoflex_pipeline.plain_text import shown
 from autoflex_pipeline.settings import load_settings
 
 MARKS = {True: "ok     ", False: "WRONG  ", None: "unknown"}
@@ -38,7 +40,7 @@ def doctor(
     for check in examine(settings, settings.select(dealer or []), openapi=openapi):
         found.append(check)
         if not json:
-            console().print(f"{MARKS[check.ok]}  {check.subject}: {check.name}: {check.detail}", markup=False)
+            console().print(Text(shown(f"{MARKS[check.ok]}  {check.subject}: {check.name}: {check.detail}")))
     wrong = sum(check.ok is False for check in found)
     if json:
         print_json({"ok": wrong == 0, "checks": [asdict(check) for check in found]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoflex_pipeline.plain_text import shown
 from autoflex_pipeline.settings import load_settings, missing_common_variables
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -43,13 +45,18 @@ def console() -> Console:
 
 
 def complain(message: str) -> None:
-    """One clear line on standard error."""
-    print(message, file=sys.stderr)
+    """One clear line on standard error; it may quote the DMS, so nothing in it steers the terminal."""
+    print(shown(message, keep="\n\t"), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    """One JSON value on standard output; what would steer a terminal is escaped, which means the same to programs."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+    print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Besides the control characters that JSON escapes anyway: more of them, and those that turn the direction of text."""
 
 
 def _plain(value: object) -> object:
@@ -63,13 +70,14 @@ def _plain(value: object) -> object:
 def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """A table for people; a line when it is empty."""
     if not rows:
-        console().print(f"{title}: nothing")
+        console().print(Text(f"{shown(title)}: nothing"))
         return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    # Text, never str: what the DMS says must not be taken for rich's markup.
+    table = Table(title=Text(shown(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else shown(str(cell), keep="\n")) for cell in row))
     console().print(table)
 
 

@@ -11,8 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
-
 from autoflex_pipeline.errors import PipelineError
 
 STOP_SECONDS = 15
@@ -58,6 +56,8 @@ class Children:
 
     def wait_for(self, name: str, url: str, seconds: float) -> None:
         """Wait until ``url`` answers; ChildFailedError when it does not within ``seconds``."""
+        import httpx  # here: every other command starts without it
+
         deadline = time.monotonic() + seconds
         with httpx.Client(timeout=5) as client:
             while time.monotonic() < deadline:

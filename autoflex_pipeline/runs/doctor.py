@@ -19,9 +19,11 @@ from autoflex_pipeline.sources.autoflex_api.checks import doctor_checks
 from autoflex_pipeline.sources.autoflex_api.openapi import openapi_checks
 from autoflex_pipeline.sources.connections import ApiConnections
 from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.vendor_http import certificate_problem, tls_context
 from autoflex_pipeline.warehouse import Warehouse
 
 MAX_CLOCK_SECONDS = 60
+MAX_OPENAPI_BYTES = 50_000_000
 PROBE_NUMBER = "doctor-probe"
 """No appointment has this number: asking for it shows that the key and the location are right, and nothing else."""
 
@@ -85,14 +87,18 @@ def _stores(settings: Settings) -> Iterator[Check]:
 
 
 def _clock(subject: str, url: str) -> Check:
-    """Compare the clock of this machine with the Date of the other's answer; no credentials are sent."""
+    """Compare the clock of this machine with the Date of the other's answer; no credentials are sent, no body read."""
     try:
-        answer = httpx.get(url, timeout=15)
-        there = parsedate_to_datetime(answer.headers["Date"])
+        with httpx.stream("GET", url, timeout=15, verify=tls_context()) as answer:
+            there = parsedate_to_datetime(answer.headers["Date"])
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        untrusted = certificate_problem(error)
+        if untrusted is not None:
+            return Check(subject, "reached", False, f"{url}: {untrusted}")
         return Check(subject, "reached", False, f"{url} does not answer ({type(error).__name__}): check the address")
     except (KeyError, ValueError):
         return Check(subject, "clock", None, f"{url} answers without a Date")
+    there = there if there.tzinfo else there.replace(tzinfo=UTC)
     apart = abs((datetime.now(UTC) - there).total_seconds())
     ok = apart <= MAX_CLOCK_SECONDS
     return Check(subject, "clock", ok, f"{apart:.0f} s apart" + ("" if ok else ": set this machine's clock (NTP)"))
@@ -124,8 +130,12 @@ def _autoflex(apis: ApiConnections, dealer: DealerSettings) -> Iterator[Check]:
 
 def _openapi(path: Path) -> Iterator[Check]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_OPENAPI_BYTES + 1)
+        if len(text) > MAX_OPENAPI_BYTES:
+            raise ConfigurationError(f"--openapi {path}: is larger than {MAX_OPENAPI_BYTES} bytes")
+        document = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"--openapi {path}: is no JSON file that can be read ({type(error).__name__})"
         ) from None

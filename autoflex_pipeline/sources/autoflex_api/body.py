@@ -16,6 +16,14 @@ from autoflex_pipeline.sources.autoflex_api import names
 Fields = Callable[[Any], tuple[Any, ...]]
 Payload = dict[str, msgspec.Raw] | list[msgspec.Raw]
 
+MAX_VALUES = 5_000_000
+"""More values than that in one answer are taken for an attack: each costs many times its bytes in memory.
+
+75,000 orders in one page (an API that does not page) are a million.
+"""
+
+MAX_CODE_DIGITS = 18
+
 _BOM = b"\xef\xbb\xbf"
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
@@ -27,12 +35,20 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 _value = msgspec.json.Decoder()
 
 
+class JsonBombError(ValueError):
+    """The body is JSON that would cost out of proportion; the text says why."""
+
+
 def decode_body(body: bytes) -> Payload:
     """The members of an object, or the items of an array, each verbatim; ValueError for anything else."""
     body = body.removeprefix(_BOM)
     body.decode("utf-8")  # a UnicodeDecodeError is a ValueError
+    if body.count(b",") > MAX_VALUES:
+        raise JsonBombError(f"the answer holds more than {MAX_VALUES} values")
     try:
         return _decode(body)
+    except RecursionError:
+        raise JsonBombError("the answer is nested too deeply") from None
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
@@ -45,8 +61,13 @@ def _decode(body: bytes) -> Payload:
 
 
 def plain(raw: msgspec.Raw | None) -> Any:
-    """A member as a Python value; None when it is not there."""
-    return None if raw is None else _value.decode(raw)
+    """A member as a Python value; None when it is not there, or is a number beyond all bounds."""
+    if raw is None:
+        return None
+    try:
+        return _value.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +111,11 @@ def read_list(payload: Payload | None, name: str) -> dict[str, int] | None:
     if not isinstance(content, dict):
         return None
     codes = {str(description): as_text(code) for description, code in content.items()}
-    return {description: int(code) for description, code in codes.items() if code is not None and code.isdecimal()}
+    return {
+        description: int(code)
+        for description, code in codes.items()
+        if code is not None and code.isdecimal() and len(code) <= MAX_CODE_DIGITS
+    }
 
 
 @cache
@@ -112,7 +137,7 @@ def read_fields(text: str, *fields: str) -> tuple[Any, ...]:
     _, decoder, values = _readers(fields)
     try:
         return values(decoder.decode(text))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return (msgspec.UNSET,) * len(fields)
 
 
@@ -121,7 +146,7 @@ def read_fields_of_all(texts: Sequence[str], *fields: str) -> list[tuple[Any, ..
     decoder, _, values = _readers(fields)
     try:
         return [values(record) for record in decoder.decode(f"[{','.join(texts)}]")]
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return [read_fields(text, *fields) for text in texts]
 
 

@@ -12,21 +12,28 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from autoflex_pipeline.deadlines import bound_client, whole_within
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import names
-from autoflex_pipeline.sources.autoflex_api.body import Payload, decode_body, plain
+from autoflex_pipeline.sources.autoflex_api.body import JsonBombError, Payload, decode_body, plain
 from autoflex_pipeline.sources.autoflex_api.failures import RefusedRequestError, Secrets
 from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
+from autoflex_pipeline.vendor_http import (
+    ACCEPTED_ENCODINGS,
+    AnswerTooLargeError,
+    certificate_problem,
+    one_line,
+    pieces,
+    tls_context,
+)
 
 if TYPE_CHECKING:
-    import ssl
     from datetime import datetime
 
 CONNECT_SECONDS = 5.0
@@ -37,6 +44,8 @@ MAX_RETRY_AFTER_SECONDS = 30.0
 BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 15.0
 DEADLINE_SECONDS = 60.0
+MAX_ERROR_CODE = 99_999
+"""A vendor's own codes go beyond those of HTTP."""
 
 
 class _WithoutQuery(logging.Filter):
@@ -54,12 +63,6 @@ class _WithoutQuery(logging.Filter):
 _HTTPX_LOGGER = logging.getLogger("httpx")
 _HTTPX_LOGGER.setLevel(logging.WARNING)
 _HTTPX_LOGGER.addFilter(_WithoutQuery())
-
-
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    """One for the process: making it takes longer than a look at a dealer."""
-    return httpx.create_ssl_context()
 
 
 class Tally:
@@ -121,11 +124,13 @@ class HttpClient:
         self._not_before = 0.0
         self._http = httpx.Client(
             transport=transport,
-            verify=_ssl_context() if transport is None else True,
+            verify=tls_context(),
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=max_concurrency, max_keepalive_connections=max_concurrency),
-            headers={"accept": "application/json"},
+            headers={"accept": "application/json", "accept-encoding": ACCEPTED_ENCODINGS},
+            follow_redirects=False,  # the token and the key would go along
         )
+        bound_client(self._http)
         self._retrying = Retrying(
             retry=retry_if_exception_type(_PassingError),
             wait=_wait,
@@ -174,40 +179,36 @@ class HttpClient:
             self._wait_for_turn()
             tally.add()
             try:
-                response, body = self._exchange(url, headers, what)
+                response, body = self._exchange(url, headers)
             except httpx.TimeoutException:
                 problem = f"no answer in time ({READ_SECONDS:.0f} s; {CONNECT_SECONDS:.0f} s to connect)"
-            except httpx.ConnectError:
-                problem = "no connection"
+            except httpx.ConnectError as error:
+                untrusted = certificate_problem(error)
+                problem, may_pass = untrusted or "no connection", untrusted is None
             except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError):
                 problem, may_pass = "the address or the id in it cannot be sent; check login_url", False
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = f"the connection broke off ({type(error).__name__})"
+            except AnswerTooLargeError as error:
+                problem, may_pass = f"{error}; it is not read", False
             except RuntimeError as error:  # httpx says so when another thread closed the client
                 problem, may_pass = type(error).__name__, False
         if response is not None:
-            return self._judge(response, body)
+            return self._judge(response, body, what)
         self._check_open()
         raise _PassingError(problem) if may_pass else SourceError(f"{what}: {problem}")
 
-    def _exchange(self, url: str, headers: dict[str, str], what: str) -> tuple[httpx.Response, bytes]:
-        started = time.monotonic()
-        chunks, size = [], 0
-        with self._http.stream("GET", url, headers=headers) as response:
-            for chunk in response.iter_bytes():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise SourceError(f"{what}: the answer is larger than {MAX_BODY_BYTES} bytes; it is not read")
-                if time.monotonic() - started > self._deadline:
-                    raise httpx.ReadTimeout("the answer trickled in beyond the deadline")
-        return response, b"".join(chunks)
+    def _exchange(self, url: str, headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
+        with whole_within(self._deadline), self._http.stream("GET", url, headers=headers) as response:
+            return response, b"".join(pieces(response, MAX_BODY_BYTES))
 
-    def _judge(self, response: httpx.Response, body: bytes) -> Answer:
+    def _judge(self, response: httpx.Response, body: bytes, what: str) -> Answer:
         """The answer, or _PassingError for one that may be better next time."""
         payload: Payload | None
         try:
             payload = decode_body(body)
+        except JsonBombError as error:
+            raise SourceError(f"{what}: {error}; it is not read") from None
         except ValueError:
             payload = None
         code, message = _error_in(payload) or (response.status_code, "")
@@ -218,7 +219,7 @@ class HttpClient:
                 self._not_before = time.monotonic() + retry_after
             raise _PassingError(f"answered {code} {self._secrets.blot(message)}".rstrip(), retry_after)
         if payload is None and code < HTTPStatus.MULTIPLE_CHOICES and code != HTTPStatus.ACCEPTED:
-            kind = response.headers.get("content-type", "no content type").partition(";")[0][:50]
+            kind = one_line(response.headers.get("content-type", "no content type").partition(";")[0], 50)
             raise _PassingError(f"the body is not (whole) JSON ({len(body)} bytes, {kind})")
         return Answer(code, self._secrets.blot(message), payload)
 
@@ -256,9 +257,10 @@ def _error_in(payload: Payload | None) -> tuple[int, str] | None:
     code = plain(payload[names.ERROR_CODE.text])
     message = plain(payload.get(names.ERROR_MESSAGE.text))
     try:
-        number = int(str(code))
+        number = int(code) if isinstance(code, int | str) else HTTPStatus.BAD_REQUEST
     except ValueError:
         number = HTTPStatus.BAD_REQUEST
     if code is None or number == 0:
         return None
-    return (number if number >= HTTPStatus.MULTIPLE_CHOICES else HTTPStatus.BAD_REQUEST), str(message or "")
+    is_status = HTTPStatus.MULTIPLE_CHOICES <= number <= MAX_ERROR_CODE
+    return (number if is_status else HTTPStatus.BAD_REQUEST), message if isinstance(message, str) else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 from autoflex_pipeline.errors import SourceError
+from autoflex_pipeline.plain_text import one_line
 
 MAX_MESSAGE = 200
 """Characters of a vendor's message that are passed on."""
@@ -43,7 +44,7 @@ class Secrets:
             self._values = self._values | {value, quote(value, safe=""), quote_plus(value)}
 
     def blot(self, message: str) -> str:
-        """``message`` on one line, cut, and without secrets."""
+        """``message`` on one line, cut, without secrets and control characters."""
         for value in sorted(self._values, key=len, reverse=True):
             message = message.replace(value, "***")
-        return " ".join(message.split())[:MAX_MESSAGE]
+        return one_line(message, MAX_MESSAGE)

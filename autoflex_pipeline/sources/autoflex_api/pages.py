@@ -12,6 +12,9 @@ from autoflex_pipeline.sources.autoflex_api.failures import FilterIgnoredError, 
 from autoflex_pipeline.sources.autoflex_api.workers import Workers
 
 MAX_PAGES = 20_000
+MAX_CRAWL_CHARACTERS = 1_000_000_000
+"""Of all records of one list: a DMS that never ends must not fill the memory before it has filled the pages."""
+
 MAX_STALLED_PAGES = 3
 """Pages in a row that bring nothing new, after which a list is taken to repeat itself for ever."""
 
@@ -59,6 +62,11 @@ class Page:
     keys: frozenset[str]
     keyless: frozenset[str]
     has_next: bool | None
+
+    @property
+    def characters(self) -> int:
+        """How much of its text is kept."""
+        return sum(len(row.text) for row in self.found) + sum(map(len, self.keyless))
 
     @property
     def is_last(self) -> bool:
@@ -144,7 +152,7 @@ def _read_once(
 ) -> _Round:
     pages: list[Page] = []
     seen: tuple[set[str], set[str]] = (set(), set())
-    stalled = 0
+    stalled = characters = 0
     while True:
         first = len(pages) + 1
         numbers = range(first, min(first + _wave(len(pages), expected_pages, workers.width), MAX_PAGES + 1))
@@ -158,6 +166,9 @@ def _read_once(
                 return _broken_off(pages + later, [other.error for other in outcomes[place:]])
             page = outcome.value
             pages.append(page)
+            characters += page.characters
+            if characters > MAX_CRAWL_CHARACTERS:
+                return _Round(pages, f"there are more than {MAX_CRAWL_CHARACTERS} characters; the rest was not read")
             stalled = stalled + 1 if seen[0] >= page.keys and seen[1] >= page.keyless else 0
             seen[0].update(page.keys)
             seen[1].update(page.keyless)

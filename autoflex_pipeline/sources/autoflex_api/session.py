@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
 from autoflex_pipeline.errors import LoginRefusedError, SourceError
-from autoflex_pipeline.settings import ApiSettings, Credentials, DealerSettings
+from autoflex_pipeline.settings import ApiSettings, Credentials, DealerSettings, is_in_clear
 from autoflex_pipeline.sources.autoflex_api import names
 from autoflex_pipeline.sources.autoflex_api.body import plain
 from autoflex_pipeline.sources.autoflex_api.client import Answer, HttpClient, Tally
@@ -19,6 +20,9 @@ from autoflex_pipeline.sources.autoflex_api.failures import RefusedRequestError,
 RENEW_BEFORE = timedelta(seconds=60)
 LONGEST_TRUST = timedelta(minutes=30)
 DEFAULT_RETRY_MS = 5_000
+MAX_URL = 2_000
+_TOKEN = re.compile(r"[!-~]([ -~]{0,4000}[!-~])?")
+"""Fit for a header."""
 MAX_SINGLE_WAIT_SECONDS = 30.0
 LOGIN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -139,11 +143,16 @@ class Session:
         payload = answer.payload if isinstance(answer.payload, dict) else {}
         token = plain(payload.get(names.TOKEN.text))
         api_url = plain(payload.get(names.API_URL.text))
-        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise SourceError(f"login: the answer holds no usable {names.TOKEN.text}; check login_url with doctor")
         self._secrets.add(token)
         if not isinstance(api_url, str) or not _is_http(api_url):
             raise SourceError(f"login: the answer holds no usable {names.API_URL.text}; check login_url with doctor")
+        if is_in_clear(api_url) and not self._api.allow_http:
+            raise SourceError(
+                f"login: {names.API_URL.text} is an http address of another machine, where the token and the key would "
+                "be sent in clear; ask the vendor for https (or set dealers.api.allow_http = true)"
+            )
         now = self._now()
         # An hour that exists twice is the one that is still to come.
         ends = [end for end in self._readings_of(plain(payload.get(names.VALID_UNTIL.text))) if end > now]
@@ -184,10 +193,13 @@ def _retry_seconds(answer: Answer) -> float:
     asked = plain(answer.payload.get(names.RETRY.text)) if isinstance(answer.payload, dict) else None
     if isinstance(asked, bool) or not isinstance(asked, int | float) or asked <= 0:
         asked = DEFAULT_RETRY_MS
-    return min(asked / 1000, MAX_SINGLE_WAIT_SECONDS)
+    return min(asked, 1000 * MAX_SINGLE_WAIT_SECONDS) / 1000
 
 
 def _is_http(url: str) -> bool:
+    """Whether it is an address that others may be made of: no query, no fragment, nothing odd in it."""
+    if len(url) > MAX_URL or not url.isprintable() or any(sign in url for sign in " ?#@\\"):
+        return False
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,0 +1,325 @@
+"""The state machine: what happens in a history, and what must hold after each run and in the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
+from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
+from autoflex_pipeline_tests.faults.histories.compare import differences
+from autoflex_pipeline_tests.faults.histories.edits import CARS, DEALERS, ORDERS, PEOPLE, Edit, Put, edits
+from autoflex_pipeline_tests.faults.histories.in_process import Wire
+from autoflex_pipeline_tests.faults.histories.judge import Judge
+from autoflex_pipeline_tests.faults.histories.model import DealerModel, Sight, copy_of
+from autoflex_pipeline_tests.faults.histories.site import Site, Stopwatch, open_site
+from autoflex_pipeline_tests.faults.histories.troubles import (
+    Fault,
+    autoflex_faults,
+    claire_faults,
+    stops_the_connection,
+)
+from autoflex_pipeline_tests.pipeline.oracle import ZONE
+from autoflex_pipeline_tests.world import LOCATIONS
+
+GUARDED = ("guard_max_change", "no open work order at all", "came back without any")
+"""What a run says that the mass-change guard, or its sister for lines, stopped."""
+
+SPANS = ({"minutes": 1}, {"minutes": 11}, {"minutes": 61}, {"hours": 15}, {"hours": 25}, {"days": 5})
+STARTED = ("Control started", "Calculating", "Car ready")
+MONTHS = ((date(2026, 10, 1), date(2026, 10, 31)), (date(2026, 11, 1), date(2026, 12, 31)))
+LATEST_CONVERGENCE = 4
+"""So many full passes at most after all faults stop; two take what is asked for an absence to be believed."""
+
+HEALED = {
+    "order": {
+        "order_number": "2026-00500", "order_date": "20261001T091500", "plan_date_from": "20261105T090000",
+        "plan_date_to": "20261105T170000",
+    },
+    "order_line": {"description": "Beurt", "price_incl_vat": "12.50"},
+    "vehicle": {"brand": "Opel"},
+    "relation": {"last_name": "Jansen"},
+}  # fmt: skip
+
+
+class Histories(RuleBasedStateMachine):
+    """Two dealers with the same numbers. ``template`` and ``ground`` are set by the test that runs it."""
+
+    template: ClassVar[Path]
+    folder: ClassVar[Path]
+    ground: ClassVar[tuple[Wire, Stopwatch]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.site: Site = self.stack.enter_context(open_site(self.template, self.folder, self.ground))
+        self.dealers = {dealer_id: DealerModel(dealer_id) for dealer_id in DEALERS}
+        self.judge = Judge(self.site, self.dealers)
+        self.serial = 0
+        self.absent_lines = False
+
+    @initialize(
+        orders=st.integers(1, 6),
+        last_modified=st.sampled_from(("present", "present", "present", "null", "absent", "unknown")),
+        list_shape=st.sampled_from(("envelope", "bare")),
+        error_status=st.sampled_from(("200", "real")),
+    )
+    def begin(self, orders: int, last_modified: str, list_shape: str, error_status: str) -> None:
+        """Both dealers have the same orders, each with two lines, and the same cars and parties."""
+        self.absent_lines = last_modified != "present"
+        given = {"last_modified": last_modified, "list_shape": list_shape, "error_status": error_status}
+        for dealer in DEALERS:
+            switches = self.site.autoflex.switches
+            switches[dealer] = switches[dealer].model_copy(update=given)
+            self._do(Put(dealer, "vehicle", number) for number in CARS)
+            self._do(Put(dealer, "relation", number) for number in PEOPLE)
+            for number in ORDERS[:orders]:
+                self._do([Put(dealer, "order_line", number * 100 + place) for place in (1, 2)])
+                self._do([Put(dealer, "order", number)])
+
+    @rule(edits=st.lists(edits, min_size=1, max_size=4))
+    def dms(self, edits: list[Edit]) -> None:
+        """People at the dealers work."""
+        self._do(edits)
+
+    @rule(span=st.sampled_from(SPANS))
+    def clock(self, span: dict[str, float]) -> None:
+        """Time passes."""
+        self.site.pass_time(**span)
+
+    @rule(edits=st.lists(edits, max_size=3), full=st.booleans(), allow_mass_change=st.booleans())
+    def run(self, edits: list[Edit], full: bool, allow_mass_change: bool) -> None:
+        """A run in which nothing goes wrong, after some edits."""
+        self._do(edits)
+        self._run(full=full, allow_mass_change=allow_mass_change)
+
+    @rule(twice=st.sampled_from(("tick", "full")))
+    def run_twice(self, twice: str) -> None:
+        """The second run finds nothing that the first one left."""
+        for _ in range(2):
+            self._run(full=twice == "full", allow_mass_change=True)
+
+    @rule(dealer=st.sampled_from(DEALERS), edits=st.lists(edits, max_size=2))
+    def run_of_one(self, dealer: str, edits: list[Edit]) -> None:
+        """A run that takes one dealer only."""
+        self._do(edits)
+        self._run(dealers=(dealer,), allow_mass_change=True)
+
+    @rule(edits=st.lists(edits, max_size=3), faults=autoflex_faults, full=st.booleans(), allow=st.booleans())
+    def run_with_faults_of_autoflex(self, edits: list[Edit], faults: list[Fault], full: bool, allow: bool) -> None:
+        """A run while a DMS misbehaves."""
+        self._do(edits)
+        self._run(autoflex=faults, full=full, allow_mass_change=allow)
+
+    @rule(edits=st.lists(edits, max_size=3), faults=claire_faults)
+    def run_with_faults_of_claire(self, edits: list[Edit], faults: list[Fault]) -> None:
+        """A run while Claire misbehaves."""
+        self._do(edits)
+        self._run(claire=faults, allow_mass_change=True)
+
+    @rule(edits=st.lists(edits, max_size=3), at=st.integers(1, 260), full=st.booleans())
+    def run_killed(self, edits: list[Edit], at: int, full: bool) -> None:
+        """A run that dies at the moment ``at``: before or after a request, before, in or after a transaction."""
+        self._do(edits)
+        self._run(kill_at=at, full=full, allow_mass_change=True)
+
+    @rule(edits=st.lists(edits, max_size=2))
+    def dry_run(self, edits: list[Edit]) -> None:
+        """A run that sends nothing."""
+        self._do(edits)
+        self._run(dry_run=True)
+
+    @rule(
+        months=st.sampled_from(MONTHS),
+        dealers=st.sampled_from((DEALERS, DEALERS[:1])),
+        deliver_history=st.booleans(),
+        kill_at=st.sampled_from((None, None, 60, 150)),
+    )
+    def backfill(
+        self, months: tuple[date, date], dealers: tuple[str, ...], deliver_history: bool, kill_at: int | None
+    ) -> None:
+        """Months are read, billed orders too."""
+        spans = {dealer: [months] for dealer in dealers}
+        self._run(months=spans, dealers=dealers, deliver_history=deliver_history, kill_at=kill_at)
+
+    @rule(dealer=st.sampled_from(DEALERS), keep_importing=st.booleans())
+    def configure(self, dealer: str, keep_importing: bool) -> None:
+        """Somebody changes the configuration file."""
+        self.site.configure(dealer, keep_importing=keep_importing)
+        self.dealers[dealer].is_touched = True
+
+    @rule(dealer=st.sampled_from(DEALERS), number=st.sampled_from(ORDERS), status=st.sampled_from(STARTED))
+    def work_starts(self, dealer: str, number: int, status: str) -> None:
+        """In Claire an appointment's status is moved on, and a line is typed."""
+        found = self.site.claire.store.find(LOCATIONS[dealer], str(number))
+        if found is not None:
+            self.site.claire.move(found, status, force=True)
+            moved = self.site.claire.store.find(LOCATIONS[dealer], str(number))
+            if moved is not None:
+                self.site.claire.add_staff_line(moved, "Ruitenwissers", "9.95")
+            self.dealers[dealer].is_touched = True
+
+    def teardown(self) -> None:
+        """Faults stop: Claire comes to equal the projection of the DMS."""
+        try:
+            if sys.exc_info()[0] is None:
+                self._converge()
+        finally:
+            self.stack.close()
+
+    def _converge(self) -> None:
+        self._wait_until_equal("after all faults stopped")
+        exempt = {dealer: self.judge.exempt(dealer) for dealer in DEALERS}
+        healed = self._heal()
+        if healed or any(exempt.values()):
+            self._send_again(exempt)
+            self._wait_until_equal("after bad rows were healed and refusals asked for again")
+            for dealer in DEALERS:
+                left = self.judge.exempt(dealer)
+                assert not left, f"{dealer}: {left} are still held or refused"
+        self._run(allow_mass_change=True)  # finds nothing more to do
+
+    def _wait_until_equal(self, when: str) -> None:
+        for _ in range(LATEST_CONVERGENCE):
+            self._run(full=True, allow_mass_change=True, compare=False)
+            self.site.pass_time(minutes=61)
+            left = self._differences(DEALERS, full=True)
+            if not left and not any(self._waits(dealer) for dealer in self.dealers.values()):
+                return
+        raise AssertionError("\n".join([f"no convergence {when}:", *left]))
+
+    def _waits(self, dealer: DealerModel) -> bool:
+        """Whether an order left the DMS and only one full pass has missed it."""
+        return any(order.row is None and order.missing_since is None and order.is_staged
+                   for order in dealer.orders.values()) or any(
+            order.missing_since is not None and (self.site.now - order.missing_since).total_seconds() <= 3660
+            for order in dealer.orders.values()
+        )  # fmt: skip
+
+    def _heal(self) -> bool:
+        """Make every bad row good, and undo what made Claire refuse or hold."""
+        mended: list[Edit] = []
+        for model in self.dealers.values():
+            for number, order in model.orders.items():
+                if order.row is not None and model.good("order", order.row, self._today()) is None:
+                    mended.append(Put(model.dealer_id, "order", number, HEALED["order"]))
+            for entity, rows in model.parts.items():
+                for number, tracked in rows.items():
+                    if tracked.row is not None and model.good(entity, tracked.row, self._today()) is None:
+                        mended.append(Put(model.dealer_id, entity, number, HEALED[entity]))
+        self._do(mended)
+        return bool(mended)
+
+    def _send_again(self, exempt: dict[str, set[str]]) -> None:
+        for dealer, numbers in exempt.items():
+            for number in sorted(numbers):
+                found = self.site.claire.store.find(LOCATIONS[dealer], number)
+                if found is not None:
+                    self.site.claire.move(found, "New entry", force=True)
+            if numbers:
+                self.dealers[dealer].is_touched = True
+                self._run(dealers=(dealer,), numbers=frozenset(numbers), force=True, compare=False)
+
+    def _do(self, edits: Any) -> None:
+        store = self.site.autoflex.store
+        for edit in edits:
+            if isinstance(edit, Put) and edit.entity == "order" and edit.fields.get("notes") is not None:
+                # Each note has a number of its own, so that an older version is told from a newer one.
+                self.serial += 1
+                noted = {"notes": f"#{self.serial} {edit.fields['notes']}"}
+                edit = Put(edit.dealer, edit.entity, edit.number, edit.fields | noted)
+            for dealer, entity, number, row in self.dealers[edit.dealer].apply(edit):
+                given = copy_of(row)
+                if given is None:
+                    store.delete(dealer, entity, str(number))
+                else:
+                    store.put(dealer, entity, str(number), given)
+
+    def _run(
+        self,
+        *,
+        autoflex: Sequence[Fault] = (),
+        claire: Sequence[Fault] = (),
+        compare: bool = True,
+        months: Any = None,
+        kill_at: int | None = None,
+        **options: Any,
+    ) -> None:
+        chosen = options.get("dealers") or DEALERS
+        faulted = self._set_faults(autoflex, claire)
+        before = self.judge.before(chosen, faulted, dry_run=options.get("dry_run", False))
+        summary = self.site.run(kill_at=kill_at, months=months, **options)
+        self.site.autoflex.faults.clear()
+        self.site.claire.faults.clear()
+        self.site.watch.advance(3600)
+        self.judge.after(before)
+        if any(stops_the_connection(fault) for fault in claire):
+            self.site.restart()  # as each command and each run of the schedule is a process of its own
+        is_whole = summary is not None and months is None and "numbers" not in options
+        sights: dict[str, Sight] = {}
+        for dealer in chosen:
+            told = summary[dealer] if summary is not None else None
+            guarded = told is not None and any(text in (told["error"] or "") for text in GUARDED)
+            clean = is_whole and dealer not in faulted and not guarded
+            sights[dealer] = ("full" if options.get("full") else "tick") if clean else "maybe"
+            self._see(dealer, sights[dealer])
+            if clean and told is not None and not options.get("dry_run"):
+                assert told["error"] is None, f"{dealer}: {told['error']}"
+                undone = {name: told["delivery"][name] for name in ("pending", "failed")}
+                assert not any(undone.values()), f"{dealer}: nothing went wrong, and yet {undone}"
+                self.judge.settle(dealer, full=bool(options.get("full")), waiting=told["delivery"]["waiting"])
+            else:
+                self.judge.unsettle(dealer)
+            if months is not None and options.get("deliver_history"):
+                self.judge.history_was_sent.add(dealer)
+        sure = [dealer for dealer, sight in sights.items() if sight != "maybe"]
+        if compare and not options.get("dry_run") and sure:
+            left = self._differences(sure, full=bool(options.get("full")))
+            assert not left, "\n".join(["after a run in which nothing went wrong:", *left])
+
+    def _set_faults(self, autoflex: Sequence[Fault], claire: Sequence[Fault]) -> set[str]:
+        """Set the faults; gives the dealers that they may touch."""
+        faulted: set[str] = set()
+        for fault in autoflex:
+            self.site.autoflex.faults.add(AutoflexFault(**fault))
+            faulted.add(fault["dealer"])
+            spoils_fields = fault["kind"] in ("field_missing", "field_type")
+            if spoils_fields or fault["kind"] in ("shift", "empty"):
+                self.dealers[fault["dealer"]].distort(fault["endpoint"], fields=spoils_fields)
+        for fault in claire:
+            self.site.claire.faults.add(ClaireFault(**fault))
+            if fault["location"] is None or stops_the_connection(fault):
+                faulted.update(DEALERS)
+            else:
+                faulted.update(dealer for dealer, location in LOCATIONS.items() if location == fault["location"])
+            self.judge.expect_refusals(fault)
+        return faulted
+
+    def _see(self, dealer: str, sight: Sight) -> None:
+        self.dealers[dealer].observe(sight, self.site.now, self._today(), absent_lines=self.absent_lines)
+
+    def _differences(self, dealers: Sequence[str], *, full: bool) -> list[str]:
+        return [
+            text
+            for dealer in dealers
+            for text in differences(
+                self.dealers[dealer],
+                self.judge.held(dealer),
+                parts=full,
+                lines_of_billed=not self.absent_lines,
+                exempt=self.judge.exempt(dealer),
+                history_was_sent=dealer in self.judge.history_was_sent,
+                hidden_are_seen=full,
+                now=self.site.now,
+            )
+        ]
+
+    def _today(self) -> date:
+        return self.site.now.astimezone(ZONE).date()
