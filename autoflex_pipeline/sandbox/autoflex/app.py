@@ -8,6 +8,8 @@ from autoflex_pipeline.sandbox.autoflex.api import api_routes
 from autoflex_pipeline.sandbox.autoflex.control import control_routes
 from autoflex_pipeline.sandbox.autoflex.pages import page_routes
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
+from autoflex_pipeline.sandbox.door import Door
+from autoflex_pipeline.sandbox.refusals import refuse_what_cannot_be_kept
 
 
 def autoflex_app(service: AutoflexService) -> FastAPI:
@@ -16,4 +18,6 @@ def autoflex_app(service: AutoflexService) -> FastAPI:
     app.include_router(api_routes(service))
     app.include_router(control_routes(service))
     app.include_router(page_routes(service))
+    refuse_what_cannot_be_kept(app)
+    app.add_middleware(Door)
     return app

@@ -11,6 +11,8 @@ from autoflex_pipeline.sandbox.claire.api import api_routes, component_schemas
 from autoflex_pipeline.sandbox.claire.control import control_routes
 from autoflex_pipeline.sandbox.claire.pages import page_routes
 from autoflex_pipeline.sandbox.claire.service import ClaireService
+from autoflex_pipeline.sandbox.door import Door
+from autoflex_pipeline.sandbox.refusals import refuse_what_cannot_be_kept
 
 
 def claire_app(service: ClaireService) -> FastAPI:
@@ -19,6 +21,8 @@ def claire_app(service: ClaireService) -> FastAPI:
     app.include_router(api_routes(service))
     app.include_router(control_routes(service))
     app.include_router(page_routes(service))
+    refuse_what_cannot_be_kept(app)
+    app.add_middleware(Door)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
