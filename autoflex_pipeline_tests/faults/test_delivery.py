@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,24 @@ def test_a_claire_that_is_down_stops_the_run_and_the_next_one_completes_it(run: 
     run.faults()
     assert run.deliver().counts["created"] == 48
     assert len(run.effects()) == 48
+
+
+def test_a_claire_that_asks_for_no_pause_is_not_hammered(run: Bench) -> None:
+    """``Retry-After: 0`` asks for no pause of its own: the usual, growing one is made."""
+    run.deadline_seconds = 2
+    run.put("1")
+    run.faults({"kind": "rate_limited", "retry_after": 0})
+    assert run.deliver().counts["failed"] == 1
+    assert 2 <= run.requests() <= 40
+
+
+def test_a_claire_that_is_down_costs_one_deadline_and_not_one_more_for_each_thread(run: Bench) -> None:
+    run.deadline_seconds = 3
+    run.put(*(str(number) for number in range(100, 140)))
+    run.faults({"kind": "status_before", "status": 503})
+    began = time.monotonic()
+    assert run.deliver().error_kind == "transport"
+    assert time.monotonic() - began < 1.7 * run.deadline_seconds
 
 
 def test_a_key_that_is_refused_half_way_stops_at_once_and_the_rest_stays_pending(run: Bench) -> None:

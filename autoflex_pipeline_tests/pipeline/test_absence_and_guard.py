@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from autoflex_pipeline_tests.world import JANSEN, World, load
+from datetime import date
+
+from autoflex_pipeline_tests.world import JANSEN, World, load, order
 
 
 def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(world: World) -> None:
@@ -123,3 +125,43 @@ def test_resending_does_not_lift_the_guard(world: World) -> None:
     held = world.held("50001")
     assert held is not None
     assert held["appointment_date"] == "2026-11-25"
+
+
+def test_a_gone_order_whose_newest_version_is_in_quarantine_is_canceled_as_it_was_last_good(world: World) -> None:
+    load(world, orders=3)
+    world.tick()
+    world.autoflex.change(JANSEN, "order", 50002, order_number="", notes="nooit goedgekeurd")
+    assert world.tick()[JANSEN]["staged"]["appointment"]["quarantined"] == 1
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.tick()
+    world.pass_time(minutes=61)
+    assert world.tick()[JANSEN]["ok"]
+    held = world.held("50002")
+    assert held is not None
+    assert (held["canceled"], held["wo_nr"], held["dms_notes"]) == (True, "2026-50002", "Klant wacht")
+    assert world.query("SELECT DISTINCT state FROM quarantine") == [("gone",)]
+
+
+def test_an_order_of_the_past_that_is_deleted_is_canceled_by_backfills(world: World) -> None:
+    load(world, orders=2)
+    for number in (50001, 50002):
+        world.autoflex.change(JANSEN, "order", number, plan_date_from="20260903T083000", plan_date_to=None)
+        world.autoflex.change(JANSEN, "order", number, order_date="20260901", is_invoiced=1)
+    september = {JANSEN: [(date(2026, 9, 1), date(2026, 9, 30))]}
+    world.tick(months=september, dealers=(JANSEN,), deliver_history=True)
+    world.autoflex.delete(JANSEN, "order", 50001)
+    for minutes in (0, 61):
+        world.pass_time(minutes=minutes)
+        world.tick(months=september, dealers=(JANSEN,))
+    held = {number: world.held(number) for number in ("50001", "50002")}
+    assert {number: each["canceled"] for number, each in held.items() if each} == {"50001": True, "50002": False}
+
+
+def test_a_billed_order_in_quarantine_is_not_asked_for_again_and_again(world: World) -> None:
+    load(world, orders=1)
+    world.autoflex.put(JANSEN, "order", order(50009, order_number="", is_invoiced=1))
+    world.tick(months={JANSEN: [(date(2026, 11, 1), date(2026, 11, 30))]}, dealers=(JANSEN,))
+    assert world.query("SELECT dms_number, state FROM quarantine") == [("50009", "open")]
+    world.autoflex.clear_requests()
+    world.tick(dealers=(JANSEN,))
+    assert world.autoflex.requests(JANSEN, "order") == 1

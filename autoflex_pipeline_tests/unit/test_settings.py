@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autoflex_pipeline.errors import ConfigurationError, CredentialsMissingError
-from autoflex_pipeline.settings import api_credentials, load_settings
+from autoflex_pipeline.settings import api_credentials, load_settings, missing_common_variables
 
 HEAD = """
 [claire]
@@ -139,6 +139,11 @@ def test_the_defaults_are_those_of_the_contract(file: Path) -> None:
         (HEAD + DEALER + "guard_max_change = 30\n", "dealers[0].guard_max_change: 30", "less than or equal to 1"),
         (HEAD + DEALER + "waiting_hours = -1\n", "dealers[0].waiting_hours: -1", "greater than or equal to 0"),
         (HEAD + DEALER + 'keep_importing = "sometimes"\n', "dealers[0].keep_importing: 'sometimes'", "boolean"),
+        (HEAD + DEALER + "keep_importing = 1\n", "dealers[0].keep_importing: 1", "boolean"),
+        (HEAD + DEALER + "waiting_hours = true\n", "dealers[0].waiting_hours: True", "number"),
+        (HEAD + DEALER + "absence_confirm_minutes = inf\n", "dealers[0].absence_confirm_minutes: inf", "finite"),
+        (HEAD + 'max_concurrency = "8"\n' + DEALER, "claire.max_concurrency: '8'", "integer"),
+        (HEAD + "max_concurrency = 8.0\n" + DEALER, "claire.max_concurrency: 8.0", "integer"),
         (HEAD.replace("https", "ftp") + DEALER, "claire.base_url: 'ftp://claire.example/api'", "http"),
         (HEAD + "max_concurrency = 0\n" + DEALER, "claire.max_concurrency: 0", "greater than or equal to 1"),
         (HEAD + DEALER + API.replace("dms.example", "u:p@dms.example"), "dealers[0].api.login_url", "no credentials"),
@@ -212,6 +217,40 @@ def test_a_missing_variable_of_a_dealer_is_named_with_the_dealer(file: Path, mon
         CredentialsMissingError, match=r"JANSEN_USERNAME is not set; the Autoflex login .*garage-jansen"
     ):
         api_credentials(dealer)
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"),
+    [
+        ("", "CLAIRE_API_KEY"),
+        ('claire_api_key_env = "JANSEN_CLAIRE_KEY"\n', "JANSEN_CLAIRE_KEY"),
+    ],
+)
+def test_a_variable_that_every_dealer_needs_is_missed_before_anything_is_done(
+    file: Path, monkeypatch: pytest.MonkeyPatch, more: str, missing: str
+) -> None:
+    file.write_text(HEAD + DEALER + more, encoding="utf-8")
+    for name in ("CLAIRE_API_KEY", "JANSEN_CLAIRE_KEY"):
+        monkeypatch.setenv(name, "k")
+    monkeypatch.setenv("AUTOFLEX_PSEUDONYM_KEY", "k")
+    missing_common_variables(load_settings(file))
+    monkeypatch.delenv(missing)
+    with pytest.raises(ConfigurationError, match=missing):
+        missing_common_variables(load_settings(file))
+
+
+def test_a_login_that_all_dealers_share_is_missed_at_once_and_one_dealers_own_is_not(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = DEALER.replace("garage-jansen", "garage-2").replace("101", "102")
+    for name in ("CLAIRE_API_KEY", "AUTOFLEX_PSEUDONYM_KEY", "JANSEN_API_KEY", "JANSEN_USERNAME", "TWO_PASSWORD"):
+        monkeypatch.setenv(name, "k")
+    monkeypatch.delenv("JANSEN_PASSWORD", raising=False)
+    file.write_text(HEAD + DEALER + API + other + API.replace("JANSEN_PASSWORD", "TWO_PASSWORD"), encoding="utf-8")
+    missing_common_variables(load_settings(file))
+    file.write_text(HEAD + DEALER + API + other + API, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="JANSEN_PASSWORD"):
+        missing_common_variables(load_settings(file))
 
 
 def test_credentials_are_never_shown(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

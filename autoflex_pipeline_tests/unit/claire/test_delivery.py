@@ -132,6 +132,26 @@ def test_few_changes_or_a_small_share_are_no_mass_change(run: Bench, open_ones: 
     assert run.deliver().counts["updated"] == changed
 
 
+def test_the_guard_measures_against_the_open_ones_that_are_not_canceled_already(run: Bench) -> None:
+    numbers = [str(number) for number in range(20)]
+    run.put(*numbers[:10], is_canceled=True)
+    run.put(*numbers[10:])
+    run.deliver()
+    run.put(*numbers[10:15], is_canceled=True)
+    delivery = run.deliver()
+    assert delivery.error_kind == "guard", "5 of 10; of all 20 they would be few"
+    assert "5 of 10 open appointments" in (delivery.error or "")
+
+
+def test_canceled_ones_that_change_their_date_are_no_mass_change(run: Bench) -> None:
+    numbers = [str(number) for number in range(6)]
+    run.put(*numbers, is_canceled=True)
+    run.deliver()
+    run.put(*numbers, is_canceled=True, appointment_date=NEXT_WEEK)
+    delivery = run.deliver()
+    assert (delivery.error, delivery.counts["updated"]) == (None, 6)
+
+
 def test_an_open_list_that_came_back_empty_is_not_believed(run: Bench) -> None:
     run.put("1", "2", "3")
     run.deliver()

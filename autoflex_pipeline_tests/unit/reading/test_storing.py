@@ -121,6 +121,16 @@ def test_lines_that_changed_places_or_left_are_staged_again(connection: duckdb.D
     assert ("jansen", "7") in rows(connection, "SELECT * FROM document_dirty")
 
 
+def test_lines_first_read_in_part_are_staged_again_once_their_places_are_known(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    early, late = record("order_line", "10", "7"), record("order_line", "20", "7")
+    store(connection, extract("order_line", early, is_complete=False, error="broke off"))
+    assert rows(connection, "SELECT * FROM restage") == []
+    store(connection, extract("order_line", early, late, read_ids=frozenset("7")))
+    assert rows(connection, "SELECT * FROM restage") == [("jansen", "order_line", "10")]
+
+
 def test_what_the_dms_says_does_not_exist_is_remembered_until_it_is_seen(connection: duckdb.DuckDBPyConnection) -> None:
     store(connection, extract("vehicle", not_found=frozenset(["1", "2"])))
     assert sorted(rows(connection, "SELECT record_key FROM nonexistent")) == [("1",), ("2",)]

@@ -73,7 +73,9 @@ def test_token_is_renewed_60_seconds_before_it_runs_out() -> None:
     assert dms.logins == 2
 
 
-@pytest.mark.parametrize("valid_until", ["20261124T090000", None, "nonsense", "20261123T080000", 20261123])
+@pytest.mark.parametrize(
+    "valid_until", ["20261124T090000", None, "nonsense", "20261123T080000", 20261123, "00010101T000000"]
+)
 def test_token_is_never_trusted_beyond_30_minutes(valid_until: object) -> None:
     dms = FakeAutoflex(order=[order(1)])
     dms.valid_until = lambda: valid_until

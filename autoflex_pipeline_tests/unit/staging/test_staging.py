@@ -271,6 +271,32 @@ def test_a_party_without_the_field_of_the_tussenvoegsel_keeps_its_last_name(lab:
     assert lab.query("SELECT last_name, house_number FROM party") == [("Berg", "12")]
 
 
+@pytest.mark.parametrize(
+    ("then", "last_name", "house_number"),
+    [
+        ({"last_name": "Berg", "house_number": "12"}, "van den Berg", "12 bis"),
+        ({"last_name": "Smit", "house_number": "14"}, "Smit", "14"),
+        ({"last_name": None, "company_name": "Berg BV", "house_number": None}, "van den Berg", "12 bis"),
+    ],
+)
+def test_half_a_name_that_the_dms_no_longer_gives_is_kept_with_the_other_half(
+    lab: Lab, then: dict[str, str | None], last_name: str, house_number: str
+) -> None:
+    lab.staged("relation")
+    lab.next_run()
+    lab.staged("relation", last_name_prefix=ABSENT, house_number_addition=ABSENT, **then)
+    row = lab.row("party")
+    assert (row["last_name"], row["house_number"]) == (last_name, house_number)
+
+
+def test_an_order_keeps_its_planned_date_when_the_dms_no_longer_gives_the_field(lab: Lab) -> None:
+    lab.staged("order")
+    lab.next_run()
+    found = lab.staged("order", plan_date_from=ABSENT, notes="nieuw")
+    assert (found["appointment_date"].isoformat(), found["dms_notes"]) == ("2026-11-24", "nieuw")
+    assert "appointment_date_from_order_date" not in {rule for _, rule, _ in found.rules}
+
+
 def test_a_new_order_without_the_field_of_the_planned_date_is_dated_by_its_order_date(lab: Lab) -> None:
     lab.put("order", plan_date_from=ABSENT)
     lab.stage()
