@@ -53,7 +53,7 @@ def trace(
 
 
 def _backward(settings: Any, dealer_id: str, query: str, json: bool) -> None:
-    from autoflex_pipeline.lineage.trace import not_found, trace_orders
+    from autoflex_pipeline.lineage.trace import trace_orders
 
     found = trace_orders(settings, dealer_id, query)
     if json:
@@ -63,8 +63,8 @@ def _backward(settings: Any, dealer_id: str, query: str, json: bool) -> None:
 
         for order in found.orders:
             console().print(order_tree(order, settings.dealer(dealer_id).zone))
-    if found.searched is not None:
-        complain(not_found(dealer_id, query, found.searched))
+    if found.nothing is not None:
+        complain(found.nothing)
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -59,12 +60,17 @@ def read_delivered(
             found.unanswered.setdefault(row["dms_number"], []).append(row | {"created_at": moment(row["created_at"])})
     for attempt in read_attempts(state, connection, dealer.id, orders, copied_to=copied_to):
         found.attempts.setdefault(attempt.pop("dms_number"), []).append(attempt)
-    found.hold = _one(state.rows("SELECT * FROM hold WHERE dealer_id = ?", (dealer.id,)), ("since", "next_try_at"))
+    found.hold = read_hold(state, dealer.id)
     found.last_run = _one(
         state.rows("SELECT * FROM dealer_state WHERE dealer_id = ?", (dealer.id,)),
         ("last_attempt_at", "last_success_at"),
     )
     return found
+
+
+def read_hold(state: StateReader, dealer_id: str) -> Row | None:
+    """The dealer's hold, if any."""
+    return _one(state.rows("SELECT * FROM hold WHERE dealer_id = ?", (dealer_id,)), ("since", "next_try_at"))
 
 
 def read_attempts(
@@ -89,9 +95,8 @@ def read_attempts(
         "SELECT * FROM ledger WHERE id > ? AND dealer_id = ? ORDER BY id",
         (copied_to if is_copy_of_it else 0, dealer_id),
     )
-    known += [row | {"attempted_at": moment(row["attempted_at"])} for row in later]
-    wanted = set(orders)
-    return [
+    numbers = _intent_numbers(state, [row["delivery_id"] for row in known] if newest else [])
+    attempts = [
         {
             "dms_number": row["dms_number"],
             "attempted_at": row["attempted_at"],
@@ -99,17 +104,43 @@ def read_attempts(
             "http_status": row["http_status"],
             "message": row["message"],
             "run_id": row["run_id"],
+            "intent_number": row["intent_number"] if "intent_number" in row else numbers.get(row["delivery_id"]),
             "fields_changed": json.loads(row["fields_changed"] or "[]"),
         }
-        for row in known
-        if row["dms_number"] in wanted
+        for row in [*known, *(each | {"attempted_at": moment(each["attempted_at"])} for each in later)]
     ]
+    wanted = set(orders)
+    return [attempt for attempt in attempts if attempt["dms_number"] in wanted]
+
+
+def read_intent_times(state: StateReader, dealer_id: str, orders: Collection[str]) -> dict[tuple[str, int], datetime]:
+    """When the document of each intent (DMS number, intent number) was made."""
+    times: dict[tuple[str, int], datetime] = {}
+    for part in _parts(orders):
+        for row in state.rows(
+            "SELECT dms_number, intent_number, created_at FROM intent "
+            f"WHERE dealer_id = ? AND dms_number IN ({', '.join('?' * len(part))})",
+            (dealer_id, *part),
+        ):
+            made = moment(row["created_at"])
+            if made is not None:
+                times[row["dms_number"], row["intent_number"]] = made
+    return times
+
+
+def _intent_numbers(state: StateReader, ledger_ids: Collection[int]) -> dict[int, int]:
+    """By running number of the ledger, the intent that the attempt was a try of: the copy does not have it."""
+    found: dict[int, int] = {}
+    for part in _parts(ledger_ids):
+        query = f"SELECT id, intent_number FROM ledger WHERE id IN ({', '.join('?' * len(part))})"
+        found |= {row["id"]: row["intent_number"] for row in state.rows(query, part)}
+    return found
 
 
 def _one(found: list[Row], times: Sequence[str]) -> Row | None:
     return found[0] | {name: moment(found[0][name]) for name in times} if found else None
 
 
-def _parts(values: Collection[str]) -> list[list[Any]]:
+def _parts(values: Collection[Any]) -> list[list[Any]]:
     ordered = sorted(values)
     return [ordered[start : start + AT_ONCE] for start in range(0, len(ordered), AT_ONCE)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import duckdb
 
 from autoflex_pipeline.errors import ConfigurationError
-from autoflex_pipeline.lineage.attempts import read_attempts
+from autoflex_pipeline.lineage.attempts import read_attempts, read_intent_times
 from autoflex_pipeline.lineage.excerpt import Copier, newest_delivery
 from autoflex_pipeline.lineage.script import named_sql
 from autoflex_pipeline.lineage.stores import SOURCE, Row, StateReader, attached, empty_copy, rows
@@ -58,6 +60,7 @@ def _forward(warehouse: Warehouse, state: StateReader, record: Row) -> Row:
             connection.execute(f"CREATE VIEW {name}_history AS {history_select(name)}")
         reached = rows(connection, named_sql("forward.sql")[f"reached_by_{entity}"], {"seq": seq})
         attempts = read_attempts(state, connection, record["dealer_id"], orders, copied_to=copied_to)
+        made = read_intent_times(state, record["dealer_id"], orders)
         raw = next(each for each in read_raw(connection) if each["seq"] == seq)
         versions = [each for each in read_versions(connection, entity) if each["values"]["raw_seq"] == seq]
         found = [each for each in read_findings(connection) if each["raw_seq"] == seq]
@@ -67,7 +70,7 @@ def _forward(warehouse: Warehouse, state: StateReader, record: Row) -> Row:
         "findings": [only(each, FINDING) for each in found if each["severity"] != "repair"],
         "versions": [{name: value for name, value in each.items() if name != "values"} for each in versions],
         "appointments": reached,
-        "deliveries": [each for each in attempts if _was_on_its_way(each, reached)],
+        "deliveries": [each for each in attempts if _carried(each, reached, made)],
     }
 
 
@@ -107,9 +110,12 @@ def _values(connection: duckdb.DuckDBPyConnection, entity: str, column: str) -> 
     return {value for (value,) in found if value}
 
 
-def _was_on_its_way(attempt: Row, reached: list[Row]) -> bool:
-    """Whether it was made while the appointment held what the record brought."""
-    at = attempt["attempted_at"]
+def _carried(attempt: Row, reached: list[Row], made: dict[tuple[str, int], datetime]) -> bool:
+    """Whether the attempt's document was made while the appointment held what the record brought.
+
+    A retry sends the stored document, so what counts is when its intent was made, not when it was tried.
+    """
+    at = made.get((attempt["dms_number"], attempt["intent_number"]), attempt["attempted_at"])
     return any(
         row["dms_number"] == attempt["dms_number"]
         and row["since"] <= at

@@ -24,7 +24,6 @@ class Situation:
     """
 
     dealer: DealerSettings
-    now: datetime
     number: str
     appointment: Row | None
     document: Row | None = None
@@ -56,7 +55,7 @@ class Situation:
 
     def time(self, moment: datetime) -> str:
         """A moment on the dealer's clock."""
-        return moment.astimezone(self.dealer.zone).strftime("%Y-%m-%d %H:%M")
+        return _local(moment, self.dealer)
 
 
 def explain(situation: Situation) -> Row:
@@ -188,11 +187,14 @@ def _set_aside(of: Situation, row: Row) -> Answer:
 
 
 def _on_hold(of: Situation, hold: Row) -> Answer:
+    return "on_hold", told_hold(hold, of.dealer), hold["message"]
+
+
+def told_hold(hold: Row, dealer: DealerSettings) -> str:
+    """A dealer's hold in a sentence."""
     return (
-        "on_hold",
-        f"The dealer is on hold since {of.time(hold['since'])} ({hold['kind']}): the schedule tries again at "
-        f"{of.time(hold['next_try_at'])}, a person's sync at once.",
-        hold["message"],
+        f"The dealer is on hold since {_local(hold['since'], dealer)} ({hold['kind']}): the schedule tries again at "
+        f"{_local(hold['next_try_at'], dealer)}, a person's sync at once."
     )
 
 
@@ -233,3 +235,7 @@ def _last_error(of: Situation) -> str:
     return (
         f" (the dealer's last run failed at {of.time(of.last_run['last_attempt_at'])}; see `autoflex-pipeline status`)."
     )
+
+
+def _local(moment: datetime, dealer: DealerSettings) -> str:
+    return moment.astimezone(dealer.zone).strftime("%Y-%m-%d %H:%M")

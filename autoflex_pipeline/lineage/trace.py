@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -14,7 +12,7 @@ from autoflex_pipeline.claire.contract import Version
 from autoflex_pipeline.claire.difference import apply, difference, document_to_send
 from autoflex_pipeline.claire.documents import projections
 from autoflex_pipeline.lineage import reasons
-from autoflex_pipeline.lineage.attempts import Delivered, read_delivered
+from autoflex_pipeline.lineage.attempts import Delivered, read_delivered, read_hold
 from autoflex_pipeline.lineage.excerpt import Excerpt, Members, copy_orders
 from autoflex_pipeline.lineage.matching import Searched, matching_orders, searched
 from autoflex_pipeline.lineage.stores import Row, StateReader, attached, empty_copy, rows
@@ -25,13 +23,13 @@ from autoflex_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What ``trace`` found: a dict per work order, as ``trace --json`` prints it; ``searched`` when there is none."""
+    """What was found: a dict per work order, as ``trace --json`` prints it; ``nothing`` says why there is none."""
 
     orders: list[Row]
-    searched: Searched | None = None
+    nothing: str | None = None
 
 
-def trace_orders(settings: Settings, dealer_id: str, query: str, *, now: datetime | None = None) -> Found:
+def trace_orders(settings: Settings, dealer_id: str, query: str) -> Found:
     """Trace the work orders of the dealer that ``query`` means; changes nothing.
 
     ConfigurationError for a dealer that is not configured; NothingStoredError and StoreBusyError as the stores say.
@@ -43,10 +41,11 @@ def trace_orders(settings: Settings, dealer_id: str, query: str, *, now: datetim
             with attached(connection, Warehouse(settings.warehouse.path)):
                 numbers = matching_orders(connection, dealer_id, query)
                 if not numbers:
-                    return Found([], searched(connection, dealer_id, query))
+                    looked = searched(connection, dealer_id, query)
+                    return Found([], _not_found(dealer, query, looked, read_hold(state, dealer_id)))
                 excerpt = copy_orders(connection, dealer_id, numbers)
             delivered = read_delivered(state, connection, dealer, numbers, copied_to=excerpt.newest_delivery)
-            tracer = _Tracer(connection, dealer, excerpt, delivered, now or datetime.now(UTC))
+            tracer = _Tracer(connection, dealer, excerpt, delivered)
             return Found([tracer.order(number) for number in numbers])
     finally:
         state.close()
@@ -61,12 +60,10 @@ class _Tracer:
         dealer: DealerSettings,
         excerpt: Excerpt,
         delivered: Delivered,
-        now: datetime,
     ) -> None:
         self._dealer = dealer
         self._excerpt = excerpt
         self._delivered = delivered
-        self._now = now
         self._raw = read_raw(connection)
         self._findings = read_findings(connection)
         self._versions = [row for entity in MODELS for row in read_versions(connection, entity)]
@@ -126,24 +123,23 @@ class _Tracer:
         after = apply(before, document_to_send(projection, possible), projection.references)
         return difference(before.document if before else {}, after.document)
 
+    def _of_order(self, number: str, table: str) -> Row | None:
+        return next((row for row in self._situation[table] if row["dms_number"] == number), None)
+
     def _situation_of(
         self, number: str, members: Members, raw: list[Row], differs: list[Row] | None
     ) -> reasons.Situation:
-        of_order: Callable[[str], Row | None] = lambda table: next(  # noqa: E731
-            (row for row in self._situation[table] if row["dms_number"] == number), None
-        )
         order = RAW_ENTITIES["appointment"]
         skipped = [row for row in self._situation["skipped"] if row["entity"] == order and row["record_key"] == number]
         taken = next((row["raw_seq"] for row in self._situation["staged"] if row["entity"] == order), 0)
         own = [each for each in raw if each["entity"] == order]
         return reasons.Situation(
             dealer=self._dealer,
-            now=self._now,
             number=number,
             appointment=self._current(number),
-            document=of_order("document"),
-            is_dirty=of_order("document_dirty") is not None,
-            absence=of_order("absence"),
+            document=self._of_order(number, "document"),
+            is_dirty=self._of_order(number, "document_dirty") is not None,
+            absence=self._of_order(number, "absence"),
             skipped=skipped[0]["reason"] if skipped else None,
             not_taken=own[-1] if own and own[-1]["seq"] > taken else None,
             quarantined=[
@@ -305,14 +301,16 @@ def _without(row: Row, name: str) -> Row:
     return {key: value for key, value in row.items() if key != name}
 
 
-def not_found(dealer_id: str, query: str, looked: Searched) -> str:
-    """One line that says what was searched, and what comes near."""
+def _not_found(dealer: DealerSettings, query: str, looked: Searched, hold: Row | None) -> str:
+    """One line that says what was searched, what comes near, and why it may not have been read."""
     text = (
-        f"{dealer_id}: nothing is known of {query!r} as WO number, DMS number or plate (searched {looked.orders} "
+        f"{dealer.id}: nothing is known of {query!r} as WO number, DMS number or plate (searched {looked.orders} "
         f"orders and {looked.cars} cars, with their earlier versions, quarantine and raw records)"
     )
     if looked.near:
         text += "; near: " + ", ".join(f"{value} ({kind})" for kind, value in looked.near)
     if looked.other_dealers:
         text += f"; known at: {', '.join(looked.other_dealers)}"
+    if hold is not None:
+        text += f". {reasons.told_hold(hold, dealer)} What is new in Autoflex was not read since."
     return text
