@@ -33,6 +33,9 @@ test-unit test-pipeline test-faults test-browser: install ## One kind of tests
 soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats one
 	@$(BIN)/python -m autoflex_pipeline_tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
+crash: install ## A run killed, and its disk full or broken, at every durable step (EVERY=n: each n-th)
+	CRASH_EVERY=$(or $(EVERY),1) $(BIN)/pytest -q -s autoflex_pipeline_tests/faults/test_crashes.py
+
 check: install ## Format, lint, types, import rules, dependency audit where it can be reached
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
