@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak check format bench lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
