@@ -64,7 +64,8 @@ def _backward(settings: Any, dealer_id: str, query: str, json: bool) -> None:
         for order in found.orders:
             console().print(order_tree(order, settings.dealer(dealer_id).zone))
     if found.nothing is not None:
-        complain(found.nothing)
+        near = ", ".join(f"{value} ({kind})" for kind, value in found.near)
+        complain(found.nothing + (f"; near: {near}" if near else ""))
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -20,7 +20,7 @@ class Searched:
 
     orders: int
     cars: int
-    near: tuple[tuple[Any, ...], ...]
+    near: tuple[tuple[str, str], ...]
     other_dealers: tuple[str, ...]
 
 
@@ -60,7 +60,8 @@ def searched(connection: duckdb.DuckDBPyConnection, dealer_id: str, query: str) 
     }
     orders, cars = _ask(connection, "counted", values)[0]
     others = tuple(dealer for (dealer,) in _ask(connection, "other_dealers", values))
-    return Searched(orders, cars, tuple(_ask(connection, "near", values)), others)
+    near = tuple((kind, value) for kind, value in _ask(connection, "near", values))
+    return Searched(orders, cars, near, others)
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

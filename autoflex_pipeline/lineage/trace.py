@@ -23,10 +23,14 @@ from autoflex_pipeline.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: a dict per work order, as ``trace --json`` prints it; ``nothing`` says why there is none."""
+    """What was found: a dict per work order, as ``trace --json`` prints it; ``nothing`` says why there is none.
+
+    ``near`` are numbers and plates like the one asked for: (kind, value), nearest first.
+    """
 
     orders: list[Row]
     nothing: str | None = None
+    near: tuple[tuple[str, str], ...] = ()
 
 
 def trace_orders(settings: Settings, dealer_id: str, query: str) -> Found:
@@ -42,7 +46,7 @@ def trace_orders(settings: Settings, dealer_id: str, query: str) -> Found:
                 numbers = matching_orders(connection, dealer_id, query)
                 if not numbers:
                     looked = searched(connection, dealer_id, query)
-                    return Found([], _not_found(dealer, query, looked, read_hold(state, dealer_id)))
+                    return Found([], _not_found(dealer, query, looked, read_hold(state, dealer_id)), looked.near)
                 excerpt = copy_orders(connection, dealer_id, numbers)
             delivered = read_delivered(state, connection, dealer, numbers, copied_to=excerpt.newest_delivery)
             tracer = _Tracer(connection, dealer, excerpt, delivered)
@@ -302,13 +306,11 @@ def _without(row: Row, name: str) -> Row:
 
 
 def _not_found(dealer: DealerSettings, query: str, looked: Searched, hold: Row | None) -> str:
-    """One line that says what was searched, what comes near, and why it may not have been read."""
+    """One line that says what was searched, who else knows it, and why it may not have been read."""
     text = (
         f"{dealer.id}: nothing is known of {query!r} as WO number, DMS number or plate (searched {looked.orders} "
         f"orders and {looked.cars} cars, with their earlier versions, quarantine and raw records)"
     )
-    if looked.near:
-        text += "; near: " + ", ".join(f"{value} ({kind})" for kind, value in looked.near)
     if looked.other_dealers:
         text += f"; known at: {', '.join(looked.other_dealers)}"
     if hold is not None:

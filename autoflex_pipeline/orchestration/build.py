@@ -10,6 +10,7 @@ from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
+from autoflex_pipeline.orchestration.trace_job import trace
 
 NO_DEALERS = ("not-configured",)
 """The dealers of a code location whose configuration cannot be read: it loads all the same, and its runs say why."""
@@ -30,7 +31,7 @@ def build_definitions(installation: Installation) -> dg.Definitions:
         assets = all_assets(dealer_ids)
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(), trim],
+        jobs=[*asset_jobs(), trace, trim],
         schedules=schedules(running=running),
         resources={"installation": installation, "options": RunOptionsResource()},
         executor=dg.in_process_executor,
