@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash check format bench lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats 
 
 crash: install ## A run killed, and its disk full or broken, at every durable step (EVERY=n: each n-th)
 	CRASH_EVERY=$(or $(EVERY),1) $(BIN)/pytest -q -s autoflex_pipeline_tests/faults/test_crashes.py
+
+histories: install ## Random histories of two dealers, N=10000 of them; HISTORIES_SEED= repeats them
+	@$(BIN)/python -m autoflex_pipeline_tests.faults.histories $(or $(N),10000)
 
 check: install ## Format, lint, types, import rules, dependency audit where it can be reached
 	$(BIN)/ruff format --check .

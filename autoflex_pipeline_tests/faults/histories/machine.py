@@ -50,11 +50,17 @@ HEALED = {
 
 
 class Histories(RuleBasedStateMachine):
-    """Two dealers with the same numbers. ``template`` and ``ground`` are set by the test that runs it."""
+    """Two dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
+
+    ``histories``, ``runs`` and ``kills`` count them.
+    """
 
     template: ClassVar[Path]
     folder: ClassVar[Path]
     ground: ClassVar[tuple[Wire, Stopwatch]]
+    histories: ClassVar[int] = 0
+    runs: ClassVar[int] = 0
+    kills: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,9 +70,10 @@ class Histories(RuleBasedStateMachine):
         self.judge = Judge(self.site, self.dealers)
         self.serial = 0
         self.absent_lines = False
+        type(self).histories += 1
 
     @initialize(
-        orders=st.integers(1, 6),
+        orders=st.integers(2, 6),
         last_modified=st.sampled_from(("present", "present", "present", "null", "absent", "unknown")),
         list_shape=st.sampled_from(("envelope", "bare")),
         error_status=st.sampled_from(("200", "real")),
@@ -94,7 +101,7 @@ class Histories(RuleBasedStateMachine):
         """Time passes."""
         self.site.pass_time(**span)
 
-    @rule(edits=st.lists(edits, max_size=3), full=st.booleans(), allow_mass_change=st.booleans())
+    @rule(edits=st.lists(edits, min_size=1, max_size=4), full=st.booleans(), allow_mass_change=st.booleans())
     def run(self, edits: list[Edit], full: bool, allow_mass_change: bool) -> None:
         """A run in which nothing goes wrong, after some edits."""
         self._do(edits)
@@ -112,13 +119,15 @@ class Histories(RuleBasedStateMachine):
         self._do(edits)
         self._run(dealers=(dealer,), allow_mass_change=True)
 
-    @rule(edits=st.lists(edits, max_size=3), faults=autoflex_faults, full=st.booleans(), allow=st.booleans())
+    @rule(
+        edits=st.lists(edits, min_size=1, max_size=4), faults=autoflex_faults, full=st.booleans(), allow=st.booleans()
+    )
     def run_with_faults_of_autoflex(self, edits: list[Edit], faults: list[Fault], full: bool, allow: bool) -> None:
         """A run while a DMS misbehaves."""
         self._do(edits)
         self._run(autoflex=faults, full=full, allow_mass_change=allow)
 
-    @rule(edits=st.lists(edits, max_size=3), faults=claire_faults)
+    @rule(edits=st.lists(edits, min_size=1, max_size=4), faults=claire_faults)
     def run_with_faults_of_claire(self, edits: list[Edit], faults: list[Fault]) -> None:
         """A run while Claire misbehaves."""
         self._do(edits)
@@ -149,15 +158,20 @@ class Histories(RuleBasedStateMachine):
         spans = {dealer: [months] for dealer in dealers}
         self._run(months=spans, dealers=dealers, deliver_history=deliver_history, kill_at=kill_at)
 
-    @rule(dealer=st.sampled_from(DEALERS), keep_importing=st.booleans())
     def configure(self, dealer: str, keep_importing: bool) -> None:
         """Somebody changes the configuration file."""
         self.site.configure(dealer, keep_importing=keep_importing)
         self.dealers[dealer].is_touched = True
 
-    @rule(dealer=st.sampled_from(DEALERS), number=st.sampled_from(ORDERS), status=st.sampled_from(STARTED))
-    def work_starts(self, dealer: str, number: int, status: str) -> None:
+    @rule(
+        dealer=st.sampled_from(DEALERS),
+        number=st.sampled_from(ORDERS[:4]),
+        status=st.sampled_from(STARTED),
+        keep_importing=st.booleans(),
+    )
+    def work_starts(self, dealer: str, number: int, status: str, keep_importing: bool) -> None:
         """In Claire an appointment's status is moved on, and a line is typed."""
+        self.configure(dealer, keep_importing)
         found = self.site.claire.store.find(LOCATIONS[dealer], str(number))
         if found is not None:
             self.site.claire.move(found, status, force=True)
@@ -197,7 +211,7 @@ class Histories(RuleBasedStateMachine):
 
     def _waits(self, dealer: DealerModel) -> bool:
         """Whether an order left the DMS and only one full pass has missed it."""
-        return any(order.row is None and order.missing_since is None and order.is_staged
+        return any(order.row is None and order.missing_since is None and order.ever
                    for order in dealer.orders.values()) or any(
             order.missing_since is not None and (self.site.now - order.missing_since).total_seconds() <= 3660
             for order in dealer.orders.values()
@@ -256,6 +270,8 @@ class Histories(RuleBasedStateMachine):
         faulted = self._set_faults(autoflex, claire)
         before = self.judge.before(chosen, faulted, dry_run=options.get("dry_run", False))
         summary = self.site.run(kill_at=kill_at, months=months, **options)
+        type(self).runs += 1
+        type(self).kills += summary is None
         self.site.autoflex.faults.clear()
         self.site.claire.faults.clear()
         self.site.watch.advance(3600)

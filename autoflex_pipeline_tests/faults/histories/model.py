@@ -121,7 +121,7 @@ class DealerModel:
     def _observe_order(self, order: TrackedOrder, sight: Sight, now: datetime, today: date) -> bool:
         row = order.row
         if row is None:
-            if sight != "maybe" and order.missing_since is None and order.is_staged:
+            if sight != "maybe" and order.missing_since is None and order.ever:
                 order.missing_since = now
             return False
         is_open = row["is_invoiced"] != 1
@@ -171,7 +171,7 @@ class DealerModel:
 
     def unsettled(self, now: datetime) -> bool:
         """Whether an absence is still to be confirmed."""
-        return any(order.row is None and order.is_staged for order in self.orders.values())
+        return any(order.row is None and order.ever for order in self.orders.values())
 
     def apply(self, edit: Edit) -> list[tuple[str, Entity, int, Row | None]]:
         """Do the edit; gives what to do to the stand-in's rows: dealer, entity, number and the row (None: delete)."""

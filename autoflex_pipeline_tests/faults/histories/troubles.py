@@ -92,8 +92,8 @@ def _claire_fault(answer: Fault) -> st.SearchStrategy[Fault]:
         {
             **{name: st.just(value) for name, value in answer.items()},
             "location": st.sampled_from((*LOCATIONS.values(), None)),
-            "dms_nr": st.sampled_from((None, *(str(number) for number in ORDERS))),
-            "times": st.sampled_from((1, 1, 2, None)),
+            "dms_nr": st.sampled_from((None, None, None, *(str(number) for number in ORDERS[:3]))),
+            "times": st.sampled_from((1, 3, None, None)),
             "after": st.integers(0, 2),
         }
     )
