@@ -16,7 +16,8 @@ class DeliveryOptions:
 
     ``window``: only appointments of these days, both inclusive (a run over months); ``deliver_history``: billed ones
     of the window too. ``numbers``: only these appointments. ``force``: although rejected, waiting, held or equal.
-    ``open_list_emptied``: the DMS's open list came back empty in this run.
+    ``open_list_emptied``: the DMS's open list came back empty in this run. ``ask_held_again``: ask Claire for the
+    status of held appointments although their documents are as they were.
     """
 
     dry_run: bool = False
@@ -26,6 +27,7 @@ class DeliveryOptions:
     numbers: frozenset[str] | None = None
     force: bool = False
     open_list_emptied: bool = False
+    ask_held_again: bool = False
 
     @property
     def is_tick(self) -> bool:

@@ -15,14 +15,15 @@ from autoflex_pipeline.claire.options import DeliveryOptions
 from autoflex_pipeline.claire.policies import Candidate
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state.holds import current_hold
-from autoflex_pipeline.state.outbox import dispositions, open_numbers
+from autoflex_pipeline.state.outbox import dispositions, open_numbers, refused_numbers
 
 
 @dataclass
 class Plan:
     """``seen`` are the appointments in scope that this run saw; ``stays`` and ``obsolete`` are dispositions.
 
-    ``scope`` are all that the run is about; None: the whole dealer.
+    ``scope`` are all that the run is about; None: the whole dealer. ``refused`` are those whose last document Claire
+    refused at the location that the dealer has now.
     """
 
     to_send: list[Candidate] = field(default_factory=list)
@@ -31,6 +32,7 @@ class Plan:
     obsolete: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     scope: set[str] | None = None
+    refused: set[str] = field(default_factory=set)
     guard: str | None = None
 
     def set_aside_row(
@@ -63,6 +65,8 @@ def make_plan(
     """Decide for every appointment of ``dealer`` that differs from what Claire has; writes nothing."""
     unanswered = open_numbers(state, dealer.id, dealer.claire_location_id)
     plan = Plan(stays=dispositions(state, dealer.id))
+    rejected = [number for number, row in plan.stays.items() if row["state"] == "rejected"]
+    plan.refused = refused_numbers(state, dealer.id, dealer.claire_location_id, rejected)
     plan.seen = _seen(connection, dealer, options, run_id)
     candidates = _candidates(connection, dealer, options, unanswered)
     if not options.is_tick:
@@ -83,9 +87,9 @@ def _decide(plan: Plan, candidate: Candidate, dealer: DealerSettings, options: D
         plan.obsolete.add(candidate.dms_number)
         return
     if known is not None and known["document_hash"] == candidate.document_hash and not options.force:
-        if known["state"] == "rejected":
+        if known["state"] == "rejected" and candidate.dms_number in plan.refused:
             return
-        if known["state"] == "held" and not dealer.keep_importing:
+        if known["state"] == "held" and not dealer.keep_importing and not options.ask_held_again:
             return
     waits_for = None if options.force else policies.waiting(candidate, dealer, now)
     if waits_for is not None:

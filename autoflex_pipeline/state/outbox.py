@@ -184,6 +184,17 @@ def last_intent_numbers(
     return found
 
 
+def refused_numbers(connection: Connection, dealer_id: str, location_id: str, dms_numbers: Collection[str]) -> set[str]:
+    """Those of the appointments whose newest intent was refused at this location."""
+    found: set[str] = set()
+    for dms_number, number in last_intent_numbers(connection, dealer_id, location_id, dms_numbers).items():
+        query = select(intent.c.result).where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
+        values = {"dealer": dealer_id, "location": location_id, "of_appointment": dms_number, "number": number}
+        if connection.scalar(query, values) == "rejected":
+            found.add(dms_number)
+    return found
+
+
 def add_intents(connection: Connection, rows: Rows) -> None:
     """Write new intents; each row has every column up to ``run_id`` but the id."""
     if rows:

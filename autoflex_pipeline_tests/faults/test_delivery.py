@@ -129,6 +129,22 @@ def test_the_document_that_claire_refuses_does_not_stop_the_others_and_goes_when
     assert run.held("4")["dms_notes"] == "corrected"
 
 
+def test_what_one_location_refused_is_tried_at_the_location_that_the_dealer_has_next(run: Bench) -> None:
+    run.put("1", "2")
+    run.faults({"kind": "status_before", "status": 422, "dms_nr": "1"})
+    run.location = "102"
+    assert run.deliver().counts["rejected"] == 1
+    run.location = LOCATION
+    delivery = run.deliver()
+    assert (delivery.counts["created"], delivery.counts["rejected"]) == (1, 1)
+    before = run.requests()
+    run.deliver()
+    assert run.requests() == before, "refused here too, it is not tried again"
+    run.faults()
+    run.location = "103"
+    assert run.deliver().counts["created"] == 2
+
+
 def test_a_cancel_after_work_has_started_is_rejected_with_claires_words(run: Bench) -> None:
     run.put("1")
     run.deliver()

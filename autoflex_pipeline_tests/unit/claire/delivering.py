@@ -106,7 +106,7 @@ class Bench:
 def bench(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     state = StateStore(folder / "w.state.sqlite")
-    with running_claire(folder / "claire", [ClaireKey("test", KEY, (LOCATION,))]) as claire:
+    with running_claire(folder / "claire", [ClaireKey("test", KEY, (LOCATION, "102", "103"))]) as claire:
         yield Bench(folder, claire, Warehouse(folder / "w.duckdb"), state)
     state.close()
 

@@ -106,6 +106,21 @@ def test_once_work_has_started_updates_are_held_where_importing_ends(run: Bench)
     assert run.held("1")["dms_notes"] == "later"
 
 
+def test_a_held_update_goes_at_the_full_pass_once_claire_moved_the_status_back(run: Bench) -> None:
+    run.dealer_changes = {"keep_importing": False}
+    run.put("1")
+    run.deliver()
+    start_work(run, "1")
+    run.put("1", dms_notes="later")
+    run.deliver()
+    assert run.deliver(ask_held_again=True).counts["held"] == 1
+    found = run.claire.service.store.find(LOCATION, "1")
+    assert found is not None
+    assert run.claire.service.move(found, "Car in shop", force=True)
+    assert run.deliver(ask_held_again=True).counts["updated"] == 1
+    assert run.held("1")["dms_notes"] == "later"
+
+
 def test_a_mass_change_is_stopped_whole_and_let_through_by_a_person(run: Bench) -> None:
     numbers = [str(number) for number in range(10)]
     run.put(*numbers)
