@@ -11,8 +11,9 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
+from autoflex_pipeline.staging.again import stage_orders_again
 from autoflex_pipeline.state.dealers import dealer_row
-from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, ZONES_STAGED, mark, set_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ def stage(context: RunContext) -> Staged:
     order without its new lines, or a staged change whose document was not compared.
     """
     staging = _staging_context(context)
+    corrected, zones = _corrected_zones(context, staging.zones)
     with context.warehouse.open() as connection:
+        for dealer_id in corrected:
+            stage_orders_again(connection, dealer_id)
         if context.options.full:
             for dealer in context.dealers:
                 quarantine.retry(connection, dealer_id=dealer.id)
@@ -38,7 +42,23 @@ def stage(context: RunContext) -> Staged:
         documents = refresh_documents(connection, staging.zones, staging.now)
     if any(counts.values()):
         _want_publication(context)
+    if zones is not None:
+        # Only now: a run that dies before this stages them once more.
+        with context.state.begin() as state:
+            set_mark(state, ZONES_STAGED, zones)
     return Staged(counts, documents)
+
+
+def _corrected_zones(context: RunContext, zones: Mapping[str, str]) -> tuple[list[str], dict[str, str] | None]:
+    """The dealers whose time zone is not the one that their orders were staged with: their times meant something else.
+
+    Second the zones to remember, None when they are remembered already.
+    """
+    with context.state.begin() as state:
+        known: dict[str, str] = mark(state, ZONES_STAGED) or {}
+    now = known | dict(zones)
+    corrected = [dealer_id for dealer_id, zone in zones.items() if known.get(dealer_id, zone) != zone]
+    return corrected, None if now == known else now
 
 
 def _staging_context(context: RunContext) -> StagingContext:
@@ -68,6 +88,7 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
             numbers=context.options.numbers,
             force=context.options.force,
             open_list_emptied=emptied[dealer.id],
+            ask_held_again=context.options.full,
         )
         return deliver_dealer(
             dealer,

@@ -44,6 +44,11 @@ LEFT JOIN known_before AS known
  AND known.entity = arrived.entity
  AND known.identity = arrived.identity;
 -- step
+CREATE OR REPLACE TEMP TABLE known_keyless AS
+SELECT sighting.dealer_id, sighting.entity, sighting.raw_seq, sighting.extract_id
+FROM sighting
+WHERE sighting.record_key IS NULL AND sighting.raw_seq NOT IN (SELECT raw_seq FROM seen_now);
+-- step
 DELETE FROM sighting USING seen_now
 WHERE sighting.dealer_id = seen_now.dealer_id
   AND sighting.entity = seen_now.entity
@@ -51,6 +56,30 @@ WHERE sighting.dealer_id = seen_now.dealer_id
       = coalesce(seen_now.record_key, chr(1) || seen_now.raw_hash);
 -- step
 INSERT INTO sighting BY NAME SELECT * FROM seen_now;
+-- step
+-- Records without a key that a later complete reading no longer brings: of the same list, or of their order's lines.
+-- Whatever they have become, nothing tells that it was them: their entries in quarantine can only be closed.
+CREATE OR REPLACE TEMP TABLE keyless_gone AS
+SELECT before.raw_seq
+FROM known_keyless AS before
+JOIN extract AS first_read ON first_read.extract_id = before.extract_id
+JOIN incoming_extract AS now
+  ON now.dealer_id = before.dealer_id AND now.entity = before.entity AND now.source = first_read.source
+ AND now.window_from IS NOT DISTINCT FROM first_read.window_from
+ AND now.window_to IS NOT DISTINCT FROM first_read.window_to
+WHERE before.entity = 'order' AND now.is_complete
+UNION
+SELECT before.raw_seq
+FROM known_keyless AS before
+JOIN raw_record ON raw_record.seq = before.raw_seq
+JOIN incoming_list AS list ON list.dealer_id = before.dealer_id AND list.record_key = raw_record.parent_key
+WHERE before.entity = 'order_line';
+-- step
+UPDATE quarantine SET state = 'gone'
+WHERE state = 'open' AND dms_number IS NULL AND raw_seq IN (FROM keyless_gone);
+-- step
+-- Coming back, such a record is new.
+DELETE FROM sighting WHERE record_key IS NULL AND raw_seq IN (FROM keyless_gone);
 -- step
 DELETE FROM nonexistent USING seen_now
 WHERE nonexistent.dealer_id = seen_now.dealer_id

@@ -21,6 +21,9 @@ mark_table = SqlTable(
 PUBLISH_WANTED = "publish_wanted"
 """True when something changed since the analysts' copy was published."""
 
+ZONES_STAGED = "zones_staged"
+"""The time zone with which each dealer's orders were staged, by dealer id."""
+
 
 def mark(connection: Connection, name: str) -> Any:
     """The fact's value; None when it was never set."""

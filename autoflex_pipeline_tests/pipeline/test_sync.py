@@ -166,6 +166,26 @@ def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(worl
     assert world.query("SELECT DISTINCT state FROM quarantine") == [("healed",)]
 
 
+def test_a_row_without_a_key_leaves_quarantine_when_the_dms_no_longer_brings_it_and_may_come_back(
+    world: World,
+) -> None:
+    load(world, orders=2)
+    row = world.autoflex.row(JANSEN, "order", 50001)
+    keyless = {"order": [{**row, "order_id": None}], "order_line": [line(7, 50002) | {"order_line_id": None}]}
+    world.autoflex.load(JANSEN, keyless)
+    for expected in ("open", "open", "gone", "open"):
+        if expected == "gone":
+            for endpoint in ("order", "order_line"):
+                assert world.autoflex.delete(JANSEN, endpoint, "keyless-0")
+        elif world.query("SELECT 1 FROM quarantine WHERE state = 'gone'"):
+            world.autoflex.load(JANSEN, keyless)
+        world.pass_time(minutes=10)
+        assert world.tick(full=True)[JANSEN]["ok"]
+        states = dict(world.query("SELECT entity, arg_max(state, first_seen_at) FROM quarantine GROUP BY entity"))
+        assert states == {"appointment": expected, "intervention": expected}
+    assert world.held("50001") is not None
+
+
 def test_the_last_good_version_stays_while_a_bad_one_waits(world: World) -> None:
     load(world, orders=1)
     world.sync()
@@ -223,6 +243,21 @@ def test_work_that_has_started_is_left_alone_where_importing_is_not_kept(world: 
     held = world.held("50001")
     assert held is not None
     assert held["dms_notes"] == "Klant wacht"
+
+
+def test_a_time_zone_that_is_corrected_moves_the_times_of_all_appointments(world: World) -> None:
+    load(world, orders=2)
+    world.tick()
+    held = world.held("50002")
+    assert held is not None
+    assert held["scheduled_in"] == "2026-11-25T08:30:00+01:00"
+    world.configure(dealers={JANSEN: {"timezone": "Europe/Lisbon"}})
+    world.restart()
+    assert world.tick()[JANSEN]["delivery"]["updated"] == 2
+    held = world.held("50002")
+    assert held is not None
+    assert held["scheduled_in"] == "2026-11-25T08:30:00+00:00"
+    assert world.tick()[JANSEN]["delivery"]["updated"] == 0
 
 
 def test_a_new_appointment_waits_for_its_car_but_not_for_ever(world: World) -> None:
