@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dagster as dg
 
 from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.lineage.columns import document_table, mapping_table
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.checks import (
     dealer_check_results,
@@ -17,7 +18,14 @@ from autoflex_pipeline.orchestration.checks import (
     entity_check_results,
     entity_check_specs,
 )
-from autoflex_pipeline.orchestration.metadata import counts_metadata, declared_mapping, read_metadata, table_schema
+from autoflex_pipeline.orchestration.metadata import (
+    column_lineage,
+    counts_metadata,
+    document_schema,
+    raw_schema,
+    read_metadata,
+    table_schema,
+)
 from autoflex_pipeline.orchestration.partitions import (
     PARTITION,
     RANGE_END,
@@ -108,7 +116,14 @@ def external_assets() -> list[dg.AssetSpec]:
 def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     """What is read from the DMS, verbatim."""
 
-    @dg.asset(deps=["autoflex"], group_name="raw", owners=OWNERS, backfill_policy=ONE_RUN, kinds={"duckdb"})
+    @dg.asset(
+        deps=["autoflex"],
+        group_name="raw",
+        owners=OWNERS,
+        backfill_policy=ONE_RUN,
+        kinds={"duckdb"},
+        metadata={"dagster/column_schema": raw_schema("order")},
+    )
     def open_orders(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
@@ -126,6 +141,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         backfill_policy=ONE_RUN,
         kinds={"duckdb"},
         partitions_def=dealer_months(dealer_ids),
+        metadata={"dagster/column_schema": raw_schema("order")},
     )
     def orders_by_month(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
@@ -138,7 +154,9 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         report = read_months(run, months_by_dealer(context.partition_keys))
         return dg.MaterializeResult(metadata=read_metadata(report))
 
-    def part_asset(name: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str], description: str) -> Any:
+    def part_asset(
+        name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str], description: str
+    ) -> Any:
         @dg.asset(
             name=name,
             deps=deps,
@@ -147,6 +165,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
             backfill_policy=ONE_RUN,
             kinds={"duckdb"},
             description=description,
+            metadata={"dagster/column_schema": raw_schema(raw)},
         )
         def part(
             context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
@@ -160,6 +179,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         orders_by_month,
         part_asset(
             "order_lines",
+            "order_line",
             read_lines,
             RAW_ORDERS,
             "The lines of orders that are new or changed, and within a budget those of unchanged ones whose changes "
@@ -167,6 +187,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         ),
         part_asset(
             "vehicles",
+            "vehicle",
             read_vehicles,
             RAW_ORDERS,
             "The cars that new or changed orders refer to; those of today and tomorrow every 10 minutes. "
@@ -174,6 +195,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         ),
         part_asset(
             "relations",
+            "relation",
             read_relations,
             (*RAW_ORDERS, "vehicles"),
             "The contractors, drivers and owners that new or changed orders and cars refer to; those of today and "
@@ -205,7 +227,7 @@ def staging_assets() -> dg.AssetsDefinition:
             ),
             metadata={
                 "dagster/column_schema": table_schema(entity),
-                "mapping": dg.MetadataValue.md(declared_mapping(entity)),
+                "mapping": dg.MetadataValue.md(mapping_table(entity)),
             },
         )
         for entity, deps in ENTITY_DEPS.items()
@@ -220,6 +242,10 @@ def staging_assets() -> dg.AssetsDefinition:
             "The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order. "
             "Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash."
         ),
+        metadata={
+            "dagster/column_schema": document_schema(),
+            "mapping": dg.MetadataValue.md(document_table()),
+        },
     )
 
     @dg.multi_asset(
@@ -236,9 +262,13 @@ def staging_assets() -> dg.AssetsDefinition:
         checks = entity_check_results(run.warehouse, staged.counts)
         for entity, counts in staged.counts.items():
             yield dg.MaterializeResult(
-                asset_key=entity, metadata=counts_metadata(_by_dealer(counts)), check_results=checks[entity]
+                asset_key=entity,
+                metadata=counts_metadata(_by_dealer(counts)) | column_lineage(entity),
+                check_results=checks[entity],
             )
-        yield dg.MaterializeResult(asset_key="documents", metadata={"compared": staged.documents})
+        yield dg.MaterializeResult(
+            asset_key="documents", metadata={"compared": staged.documents} | column_lineage("documents")
+        )
 
     return stage
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from autoflex_pipeline.model import RAW_ENTITIES, fields
+from autoflex_pipeline.lineage.columns import DOCUMENTS, LOCATION, document_columns, entity_columns
+from autoflex_pipeline.model import MODELS, RAW_ENTITIES, fields
 from autoflex_pipeline.runs.asking import ReadReport
 
 
@@ -26,14 +27,43 @@ def table_schema(entity: str) -> dg.TableSchema:
     )
 
 
-def declared_mapping(entity: str) -> str:
-    """A Markdown table of where each field comes from and where it goes."""
-    lines = ["| field | Autoflex | evidence | Claire | empty |", "| --- | --- | --- | --- | --- |"]
+def raw_schema(raw_entity: str) -> dg.TableSchema:
+    """The fields of a kind of record that are read, by the DMS's own names."""
+    (entity,) = [entity for entity, raw in RAW_ENTITIES.items() if raw == raw_entity]
+    described: dict[str, list[str]] = {}
     for field in fields(entity):
-        source = ", ".join(f"`{RAW_ENTITIES[entity]}.{name}`" for name in field.dms) or "–"
-        target = f"`{field.claire}`" if field.claire else "–"
-        lines.append(f"| `{field.name}` | {source} | {field.evidence or '–'} | {target} | {field.empty or '–'} |")
-    return "\n".join(lines)
+        for name in field.dms:
+            described.setdefault(name, []).append(field.name)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type="JSON value", description=f"Becomes {' and '.join(columns)} of {entity}.")
+            for name, columns in described.items()
+        ]
+    )
+
+
+def document_schema() -> dg.TableSchema:
+    """The fields of Claire's document by their path."""
+    described = {field.claire: field.description for entity in MODELS for field in fields(entity) if field.claire}
+    described[LOCATION] = "Claire's location, chosen by the dealer."
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=path, type="JSON value", description=described[path]) for path in document_columns()
+        ]
+    )
+
+
+def column_lineage(name: str) -> dict[str, Any]:
+    """The metadata of an entity's or the documents' materialization that tells which column is made of which.
+
+    Dagster's UI reads it from the newest materialization, not from the definition (1.13).
+    """
+    columns = document_columns() if name == DOCUMENTS else entity_columns(name)
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(source.dataset), source.name) for source in sources]
+        for column, sources in columns.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
 def read_metadata(report: ReadReport) -> dict[str, Any]:
