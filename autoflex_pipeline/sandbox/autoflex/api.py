@@ -23,6 +23,7 @@ from autoflex_pipeline.sandbox.autoflex.journal import Call
 from autoflex_pipeline.sandbox.autoflex.query import QueryError, read_query
 from autoflex_pipeline.sandbox.autoflex.schema import ENDPOINTS, FUEL_CODES, ORDER_TYPES, ROWS_PER_PAGE, Endpoint
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
+from autoflex_pipeline.sandbox.refusals import AT_THE_DOOR, answered_with
 
 LOGIN_PARAMETERS = frozenset({"api_key", "username", "password", "organization_name"})
 Answering = Callable[[SandboxDealer, Request], Awaitable[Response]]
@@ -35,12 +36,26 @@ _LIST_PARAMETERS = [
     {"name": "filter", "in": "query", "schema": {"type": "string"}, "description": "field[eq]:value"},
 ]
 
+_ERROR = {
+    "type": "object",
+    "required": ["errorCode", "errorMessage"],
+    "properties": {"errorCode": {"type": "integer"}, "errorMessage": {"type": "string"}},
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    status: answered_with(description, _ERROR)
+    for status, description in ((400, "Not as the API takes it."), (401, "Not authorized."), (404, "Unknown."))
+}
+_BUSY = answered_with(
+    "No session is free: come back after so many milliseconds.",
+    {"type": "object", "required": ["retry"], "properties": {"retry": {"type": "integer"}}},
+)
+
 
 def api_routes(service: AutoflexService) -> APIRouter:
     """The routes of the contract page, on ``service``."""
-    router = APIRouter(tags=["Autoflex 10"])
+    router = APIRouter(tags=["Autoflex 10"], responses={**AT_THE_DOOR, **_REFUSED})
 
-    @router.get("/v2/authenticate", openapi_extra={"parameters": _login_parameters()})
+    @router.get("/v2/authenticate", openapi_extra={"parameters": _login_parameters()}, responses={202: _BUSY})
     async def authenticate(request: Request) -> Response:
         """Log in: a token and the address of all later calls; 202 when no session is free."""
         known = service.dealer_of_api_key(request.query_params.get("api_key", ""))

@@ -11,13 +11,14 @@ from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
 from autoflex_pipeline.sandbox.autoflex.schema import KEYS, Endpoint
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
 from autoflex_pipeline.sandbox.fault_routes import add_fault_routes
+from autoflex_pipeline.sandbox.refusals import OF_CONTROL
 
 Row = dict[str, Any]
 
 
 def control_routes(service: AutoflexService) -> APIRouter:
     """The control routes, on ``service``."""
-    router = APIRouter(prefix="/control", tags=["control (outside the contract)"])
+    router = APIRouter(prefix="/control", tags=["control (outside the contract)"], responses={**OF_CONTROL})
     add_fault_routes(router, service.faults, AutoflexFault)
     _switch_routes(router, service)
     _row_routes(router, service)

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from autoflex_pipeline.sandbox.claire import model
+from autoflex_pipeline.sandbox.claire import model, statuses
 from autoflex_pipeline.sandbox.claire.faulty import AFTER, BEFORE, answer_after, answer_before
 from autoflex_pipeline.sandbox.claire.problems import problem
 from autoflex_pipeline.sandbox.claire.service import ClaireKey, ClaireService, KeyReusedError
+from autoflex_pipeline.sandbox.refusals import AT_THE_DOOR, PROBLEM, answered_with
 
 ROWS_PER_PAGE = 100
 LIST_PARAMETERS = ("location_id", "dms_nr", "date_from", "date_to", "page")
@@ -29,12 +30,53 @@ LIST_PARAMETERS = ("location_id", "dms_nr", "date_from", "date_to", "page")
 _KEY = {"name": "Authorization", "in": "header", "required": True, "schema": {"type": "string"}}
 _IDEMPOTENCY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}
 
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: answered_with(description, PROBLEM, "application/problem+json")
+    for status, description in (
+        (400, "Malformed."),
+        (401, "The key is unknown."),
+        (403, "The location is outside the key's scope."),
+        (404, "There is no such appointment."),
+        (409, "Canceled after work has started."),
+        (413, "Too large."),
+        (422, "Not valid; `errors` names the fields."),
+    )
+}
+_RESULT = {
+    "type": "object",
+    "required": ["id", "result", "status"],
+    "additionalProperties": False,
+    "properties": {
+        "id": {"type": "string"},
+        "result": {"enum": ["created", "updated", "unchanged"]},
+        "status": {"enum": list(statuses.STATUSES)},
+    },
+}
+_IMPORTED: dict[int | str, dict[str, Any]] = {
+    200: answered_with("Updated, or unchanged.", _RESULT),
+    201: answered_with("Created.", _RESULT),
+}
+_HELD = {
+    "type": "object",
+    "required": ["id", "status", "updated_at", "location_id", "dms_nr"],
+    "properties": {name: {"type": "string"} for name in ("id", "status", "updated_at", "location_id", "dms_nr")},
+}
+_LISTED = answered_with(
+    "A page.",
+    {
+        "type": "object",
+        "required": ["data", "next_page"],
+        "properties": {"data": {"type": "array", "items": _HELD}, "next_page": {"type": ["integer", "null"]}},
+    },
+)
+_DETAILS = answered_with("The appointment as Claire holds it.", _HELD)
+
 
 def api_routes(service: ClaireService) -> APIRouter:
     """The routes of the contract page, on ``service``."""
-    router = APIRouter(prefix="/api/v1/appointments", tags=["Claire"])
+    router = APIRouter(prefix="/api/v1/appointments", tags=["Claire"], responses={**AT_THE_DOOR, **_PROBLEMS})
 
-    @router.post("/import", openapi_extra=_import_schema())
+    @router.post("/import", openapi_extra=_import_schema(), responses={**_IMPORTED})
     async def import_appointment(request: Request) -> Response:
         """Create or update one appointment."""
         try:
@@ -48,14 +90,14 @@ def api_routes(service: ClaireService) -> APIRouter:
         place = {"endpoint": "import", "location": named.get("location_id"), "dms_nr": named.get("dms_nr")}
         return await _answered(service, request, place, lambda key: _import(service, key, request, given, body))
 
-    @router.get("/list", openapi_extra={"parameters": [_KEY, *_list_parameters()]})
+    @router.get("/list", openapi_extra={"parameters": [_KEY, *_list_parameters()]}, responses={200: _LISTED})
     async def list_appointments(request: Request) -> Response:
         """Appointments of the locations in scope, 100 a page."""
         given = request.query_params
         place = {"endpoint": "list", "location": given.get("location_id"), "dms_nr": given.get("dms_nr")}
         return await _answered(service, request, place, lambda key: _list(service, key, request))
 
-    @router.get("/{appointment_id}", openapi_extra={"parameters": [_KEY]})
+    @router.get("/{appointment_id}", openapi_extra={"parameters": [_KEY]}, responses={200: _DETAILS})
     async def appointment_details(appointment_id: str, request: Request) -> Response:
         """One appointment by Claire's id."""
         place: dict[str, Any] = {"endpoint": "details", "location": None, "dms_nr": None}

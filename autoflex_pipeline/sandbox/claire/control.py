@@ -13,6 +13,7 @@ from autoflex_pipeline.sandbox.claire.model import PRICE
 from autoflex_pipeline.sandbox.claire.service import ClaireService
 from autoflex_pipeline.sandbox.claire.store import Appointment
 from autoflex_pipeline.sandbox.fault_routes import add_fault_routes
+from autoflex_pipeline.sandbox.refusals import OF_CONTROL
 
 
 class StatusChange(BaseModel):
@@ -40,7 +41,7 @@ class Latency(BaseModel):
 
 def control_routes(service: ClaireService) -> APIRouter:
     """The control routes, on ``service``."""
-    router = APIRouter(prefix="/control", tags=["control (outside the contract)"])
+    router = APIRouter(prefix="/control", tags=["control (outside the contract)"], responses={**OF_CONTROL})
     add_fault_routes(router, service.faults, ClaireFault)
     _latency_route(router, service)
     _log_routes(router, service)

@@ -127,6 +127,20 @@ def test_a_bomb_of_json_is_a_refusal_and_no_failure(either: RunningServer, clien
             assert 400 <= answer.status_code < 500, (method, path)
 
 
+def test_what_cannot_be_kept_is_a_refusal_and_no_failure(
+    autoflex: RunningAutoflex, claire: RunningClaire, client: httpx.Client
+) -> None:
+    huge = client.get(f"{claire.url}/control/log", params={"limit": str(10**30)})
+    assert huge.status_code == 422
+    half = client.put(
+        f"{autoflex.url}/control/state/jansen/order/1",
+        content=b'{"notes":"half \\ud800"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert half.status_code in (200, 422)
+    assert client.get(f"{autoflex.url}/control/state/jansen/order").status_code == 200
+
+
 def test_the_pages_of_autoflex_show_markup_as_text(autoflex: RunningAutoflex, client: httpx.Client) -> None:
     store = autoflex.service.store
     today = autoflex.service.local("jansen", autoflex.service.clock()).strftime("%Y%m%dT120000")
