@@ -45,7 +45,7 @@ ERRORS = {"full disk": errno.ENOSPC, "I/O error": errno.EIO}
 
 @dataclass(frozen=True)
 class Crash:
-    """At which step (counted from 1; 0: never) what happens."""
+    """At which step (counted from 1; 0: never) what happens; a failing disk counts the steps ``ON_DISK`` only."""
 
     at: int
     kind: Kind = "kill"
@@ -59,6 +59,8 @@ class _Counter:
 
     def reached(self, name: str) -> None:
         assert name in STEPS, name
+        if self._crash.kind != "kill" and name not in ON_DISK:
+            return
         with self._lock:
             self.names.append(name)
             if len(self.names) != self._crash.at:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from autoflex_pipeline_tests.faults.crashing import ON_DISK, STEPS, Crash, Kind, run_to_crash
+from autoflex_pipeline_tests.faults.crashing import STEPS, Crash, Kind, run_to_crash
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, LOCATIONS, World, line, load, order, relation, vehicle
 
 EVERY = int(os.environ.get("CRASH_EVERY", "20"))
@@ -80,9 +80,6 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(world:
         code, names = run_to_crash(world.config, world.now, Crash(at, kind))
         if len(names) < at and code == 0:
             break  # the run has fewer steps than that
-        if kind != "kill" and names and names[at - 1] not in ON_DISK:
-            at += 1
-            continue
         tried[names[at - 1] if names else "killed"] += 1
         world.restart()
         summary = world.tick(reread=True)
@@ -94,7 +91,6 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(world:
         assert world.imports() == sent, (at, kind)
         assert published(world) == world.query("SELECT dms_number, dealer_id FROM appointment ORDER BY ALL")
         at += EVERY
-    assert sum(tried.values()) * EVERY >= at - 1 - EVERY or kind != "kill"
     print(f"{kind}: {sum(tried.values())} of {at - 1} steps tried: {dict(tried)}")
 
 
