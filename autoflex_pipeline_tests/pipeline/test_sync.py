@@ -243,6 +243,8 @@ def test_work_that_has_started_is_left_alone_where_importing_is_not_kept(world: 
     held = world.held("50001")
     assert held is not None
     assert held["dms_notes"] == "Klant wacht"
+    world.claire.set_status("101", "50001", "Car in shop")
+    assert world.tick(full=True)[JANSEN]["delivery"]["updated"] == 1, "each night the status is asked for again"
 
 
 def test_a_time_zone_that_is_corrected_moves_the_times_of_all_appointments(world: World) -> None:
