@@ -173,6 +173,27 @@ class OrchestrationSettings(_Section):
     schedules_running: Flag = False
 
 
+class LineageSettings(_Section):
+    """Where OpenLineage events of each run go, if anywhere: names of columns and counts, never a value."""
+
+    openlineage_file: Path | None = None
+    openlineage_url: HttpUrl | None = None
+    openlineage_api_key_env: Variable | None = None
+    openlineage_namespace: str = Field(default="autoflex_pipeline", min_length=1)
+    allow_http: Flag = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether events are wanted."""
+        return self.openlineage_file is not None or self.openlineage_url is not None
+
+    @model_validator(mode="after")
+    def _no_key_in_clear(self) -> LineageSettings:
+        if self.openlineage_url is not None and self.openlineage_api_key_env is not None:
+            _refuse_in_clear("openlineage_url", self.openlineage_url, self.allow_http)
+        return self
+
+
 class Settings(_Section):
     """The whole configuration file."""
 
@@ -180,6 +201,7 @@ class Settings(_Section):
     privacy: PrivacySettings = PrivacySettings()
     claire: ClaireSettings
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    lineage: LineageSettings = LineageSettings()
     dealers: tuple[DealerSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -341,7 +363,7 @@ def _may_be_shown(key: str, value: object) -> bool:
 
 
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
-    warehouse = settings.warehouse
+    warehouse, lineage = settings.warehouse, settings.lineage
     return settings.model_copy(
         update={
             "warehouse": warehouse.model_copy(
@@ -350,6 +372,9 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
                     "analytics_path": folder / warehouse.analytics_path,
                     "backup_path": folder / warehouse.backup_path if warehouse.backup_path else None,
                 }
-            )
+            ),
+            "lineage": lineage.model_copy(
+                update={"openlineage_file": folder / lineage.openlineage_file if lineage.openlineage_file else None}
+            ),
         }
     )

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.claire.delivery import DealerDelivery
+from autoflex_pipeline.lineage.openlineage import emit_run
 from autoflex_pipeline.model import RAW_ENTITIES
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.parts import REREAD_EVERY
@@ -52,6 +53,8 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
             made[dealer.id] = summary
         if changed or any(summary["delivery"][name] for summary in made.values() for name in SENT_COUNTS):
             set_mark(connection, PUBLISH_WANTED, True)
+    if not options.dry_run:
+        emit_run(context.settings.lineage, context.run_id, made, now)
     return made
 
 
