@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories check format bench lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories schemathesis check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -39,13 +39,16 @@ crash: install ## A run killed, and its disk full or broken, at every durable st
 histories: install ## Random histories of two dealers, N=10000 of them; HISTORIES_SEED= repeats them
 	@$(BIN)/python -m autoflex_pipeline_tests.faults.histories $(or $(N),10000)
 
+schemathesis: install ## N=1000 requests to each operation of both stand-ins' OpenAPI
+	EXAMPLES_PER_OPERATION=$(or $(N),1000) $(BIN)/pytest -q autoflex_pipeline_tests/faults/test_security_openapi.py
+
 check: install ## Format, lint, types, import rules, dependency audit where it can be reached
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -W error -c 'import dagster; from autoflex_pipeline.definitions import defs; dagster.Definitions.validate_loadable(defs)'
-	@$(BIN)/pip-audit --requirement requirements.lock --disable-pip --timeout 10 || echo "NOT AUDITED or findings: see above"
+	@$(BIN)/python -m autoflex_pipeline_tests.audit
 
 format: install ## Format and mend what can be mended
 	$(BIN)/ruff format .
