@@ -22,7 +22,7 @@ from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 
 SCHEMA_VERSION = 1
 PRIVATE_MODE = 0o600
-NEXT_STEP = "put the last good copy back with: autoflex-pipeline restore --state"
+NEXT_STEP = "stop the schedule, move it aside, and put a good copy back from your backup"
 SIGNS_OF_DAMAGE = ("malformed", "not a database")
 
 metadata = MetaData()

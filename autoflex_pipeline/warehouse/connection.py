@@ -20,7 +20,7 @@ from autoflex_pipeline.warehouse.schema import ensure_schema
 PRIVATE_MODE = 0o600
 
 
-NEXT_STEP = "put the last good copy back with: autoflex-pipeline restore"
+NEXT_STEP = "stop the schedule, move it and its .wal aside, and put a good copy back from your backup"
 SIGNS_OF_DAMAGE = ("Corrupt ", "not a valid DuckDB database", "Could not read enough bytes")
 """What DuckDB 1.5 says of a file that was cut off, overwritten or emptied (seen by damaging files, 2026-11)."""
 
