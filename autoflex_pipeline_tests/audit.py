@@ -36,10 +36,12 @@ def main(command: Sequence[str] = COMMAND) -> int:
         fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
         print(f"VULNERABLE: {package['name']} {package['version']}: {vulnerability['id']}; mended in {fixed}")
     skipped = [package for package in packages if "skip_reason" in package]
+    if len(skipped) == len(packages):  # an index that mirrors packages and knows nothing of vulnerabilities
+        return _not_audited(skipped[0]["skip_reason"] if skipped else "no packages")
     for package in skipped:
         print(f"NOT AUDITED: {package['name']}: {package['skip_reason']}")
     print(f"{len(packages) - len(skipped)} locked packages audited: {len(found)} known vulnerabilities")
-    return 1 if found or done.returncode != 0 or len(skipped) == len(packages) else 0
+    return 1 if found or done.returncode != 0 else 0
 
 
 def _packages(output: str) -> list[dict[str, Any]] | None:
