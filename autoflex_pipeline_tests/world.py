@@ -60,11 +60,16 @@ class World:
         self.installation = Installation(self.config, clock=lambda: self.now)
 
     def configure(
-        self, *, dealers: Mapping[str, Mapping[str, Any]] | None = None, claire: Mapping[str, Any] | None = None
+        self,
+        *,
+        dealers: Mapping[str, Mapping[str, Any]] | None = None,
+        claire: Mapping[str, Any] | None = None,
+        warehouse: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the configuration; ``dealers`` and ``claire`` add keys."""
+        """Write the configuration; ``dealers``, ``claire`` and ``warehouse`` add keys."""
         lines = [
             "[warehouse]", 'path = "data/warehouse.duckdb"', 'analytics_path = "data/analytics.duckdb"',
+            *(f"{key} = {_toml(value)}" for key, value in (warehouse or {}).items()),
             "[claire]", f'base_url = "{self.claire_url}"', "max_requests_per_second = 0",
             *(f"{key} = {_toml(value)}" for key, value in {"deadline_seconds": 5, **(claire or {})}.items()),
         ]  # fmt: skip

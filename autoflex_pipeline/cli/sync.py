@@ -23,7 +23,7 @@ from autoflex_pipeline.cli.output import (
     print_json,
     print_table,
 )
-from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
 STEPS_OF_A_RUN = 8
 
@@ -102,11 +102,17 @@ def run_and_summarise(
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Run the job; gives the summary as the contract page has it, and per dealer what was sent (or would be)."""
     from autoflex_pipeline.orchestration.running import run_headless
-    from autoflex_pipeline.runs.summary import summary_of
+    from autoflex_pipeline.runs.summary import refused_summary, summary_of
 
+    dealer_ids = [dealer.id for dealer in opened.settings.select(options["dealers"])]
+    try:
+        opened.check_before_run()
+    except ConfigurationError:
+        raise
+    except PipelineError as error:
+        return refused_summary(str(error), dealer_ids), {}
     with _progress(opened, quiet):
         outcome = run_headless(opened, options, months=months)
-    dealer_ids = [dealer.id for dealer in opened.settings.select(options["dealers"])]
     return summary_of(opened.state, outcome.run_ids, dealer_ids, outcome.errors)
 
 
@@ -128,9 +134,12 @@ def _progress(opened: Any, quiet: bool) -> Iterator[None]:
 
 
 def show_summary(summary: dict[str, Any]) -> None:
-    """The summary for people: a table, and what went wrong."""
+    """The summary for people: a table, and what went wrong; one line for a run that did not start."""
     rows = []
     parts = summary["dealers"].values()
+    if all([part["error"]] == summary["errors"] for part in parts):
+        complain(summary["errors"][0])
+        return
     shown = [name for name in DELIVERY_COLUMNS if name in ALWAYS_SHOWN or any(part["delivery"][name] for part in parts)]
     for dealer_id, part in summary["dealers"].items():
         staged = part["staged"]

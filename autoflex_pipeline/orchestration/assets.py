@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
-from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.lineage.columns import document_table, mapping_table
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.checks import (
@@ -69,7 +69,7 @@ def _run_context(context: Context, installation: Installation, options: RunOptio
         if chosen.window and not chosen.dealers:
             chosen = replace(chosen, dealers=_dealers_of_months(context, installation))
         return installation.run_context(context.run.run_id, chosen)
-    except ConfigurationError as error:
+    except PipelineError as error:
         raise failure(error) from None
 
 

@@ -11,7 +11,9 @@ import dagster as dg
 from pydantic import Field
 
 from autoflex_pipeline.claire.client import ClaireConnections
-from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.errors import ConfigurationError, PipelineError
+from autoflex_pipeline.runs import guards
+from autoflex_pipeline.runs.clock import RunClock
 from autoflex_pipeline.runs.context import RunContext, RunOptions, utc_now
 from autoflex_pipeline.settings import Settings, load_settings
 from autoflex_pipeline.sources.connections import ApiConnections
@@ -36,6 +38,7 @@ class Installation:
         self.clock = clock
         self.on_step = on_step
         self.apis = ApiConnections()
+        self._run: tuple[str, RunClock] | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -57,8 +60,14 @@ class Installation:
         """The connections to Claire."""
         return ClaireConnections(self.settings)
 
+    def check_before_run(self) -> RunClock:
+        """The clock of a run that may start now; PipelineError, and nothing is touched, when it may not."""
+        return guards.before_run(self.settings, self.warehouse, lambda: self.state, self.clock)
+
     def run_context(self, run_id: str, options: RunOptions) -> RunContext:
-        """What the steps of one run are given."""
+        """What the steps of one run are given; PipelineError when the run may not start."""
+        if self._run is None or self._run[0] != run_id:
+            self._run = run_id, self.check_before_run()
         return RunContext(
             settings=self.settings,
             warehouse=self.warehouse,
@@ -67,7 +76,7 @@ class Installation:
             claire=self.claire,
             run_id=run_id,
             options=options,
-            clock=self.clock,
+            clock=self._run[1],
         )
 
     def close(self) -> None:
@@ -121,6 +130,6 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
 
-def failure(error: ConfigurationError) -> dg.Failure:
-    """A configuration error as Dagster shows it: one line, no retry."""
+def failure(error: PipelineError) -> dg.Failure:
+    """Why a run may not start, as Dagster shows it: one line, no retry."""
     return dg.Failure(description=str(error), allow_retries=False)

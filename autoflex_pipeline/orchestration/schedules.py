@@ -9,7 +9,9 @@ import dagster as dg
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC, TRIM
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs.guards import check_clock, check_room
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
+from autoflex_pipeline.state.moments import newest_moment
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -42,7 +44,11 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         if unfinished:
             return dg.SkipReason(f"run {unfinished} is not finished yet; never two at once")
         try:
-            seen = outlooks(installation.settings, installation.state, installation.apis, now=installation.clock())
+            now = installation.clock()
+            check_room(installation.settings)
+            with installation.state.begin() as connection:
+                check_clock(now, newest_moment(connection))
+            seen = outlooks(installation.settings, installation.state, installation.apis, now=now)
         except PipelineError as error:
             return dg.SkipReason(f"nothing was looked at: {error}")
         busy = [outlook for outlook in seen if outlook.has_work]

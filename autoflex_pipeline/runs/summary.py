@@ -37,3 +37,9 @@ def summary_of(
     return {"ok": ok, "errors": list(errors), "dealers": dealers}, {
         dealer_id: kept["changes"] for dealer_id, kept in known.items()
     }
+
+
+def refused_summary(error: str, dealer_ids: Sequence[str]) -> dict[str, Any]:
+    """The summary of a run that may not start: no dealer was touched."""
+    part = dealer_summary([{"kind": "source", "message": error}], None, DealerDelivery())
+    return {"ok": False, "errors": [error], "dealers": dict.fromkeys(dealer_ids, part)}
