@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from autoflex_pipeline.sandbox.claire import statuses
 from autoflex_pipeline_tests.faults.histories.model import DealerModel
@@ -15,6 +15,8 @@ from autoflex_pipeline_tests.faults.histories.troubles import REFUSALS, Fault
 from autoflex_pipeline_tests.world import LOCATIONS
 
 TAKEN = ("created", "updated", "unchanged")
+
+Reach = Literal["tick", "full", "months"]
 
 CONTENT = {
     **{name: "*" for entity in ("appointment", "intervention", "car", "party") for name in (entity, f"{entity}_past")},
@@ -51,12 +53,14 @@ class Judge:
     _settled: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
     _seen: tuple[int, int] = (0, 0)
 
-    def before(self, chosen: Collection[str], faulted: Collection[str], *, dry_run: bool) -> Before:
-        """Look before a run of ``chosen`` dealers."""
+    def before(
+        self, chosen: Collection[str], faulted: Collection[str], *, dry_run: bool, reach: Reach = "tick"
+    ) -> Before:
+        """Look before a run of ``chosen`` dealers that reaches as far as ``reach``."""
         quiet = [
             dealer
             for dealer in LOCATIONS
-            if dealer not in faulted and self._is_quiet(dealer, is_taken=dealer in chosen)
+            if dealer not in faulted and (dealer not in chosen or self._is_quiet(dealer, reach))
         ]
         locked = {
             (location, appointment.dms_nr)
@@ -121,18 +125,18 @@ class Judge:
         """The next run may have to do something."""
         self._settled.pop(dealer, None)
 
-    def _is_quiet(self, dealer: str, *, is_taken: bool) -> bool:
+    def _is_quiet(self, dealer: str, reach: Reach) -> bool:
         """Whether a run must find nothing to do for the dealer."""
         model = self.dealers[dealer]
-        if dealer not in self._settled:
+        if dealer not in self._settled or reach == "months":  # billed orders, which no other run reads
             return False
-        if not is_taken:
-            return True
         if model.is_touched:
             self._settled.pop(dealer)
             return False
-        at, full = self._settled[dealer]
-        return at == self.site.now or (full and not model.unsettled(self.site.now))
+        at, was_full = self._settled[dealer]
+        if not was_full:  # a full pass reads what a tick passes over: cars, parties, lines, orders that hide
+            return at == self.site.now and reach == "tick"
+        return at == self.site.now or not model.unsettled(self.site.now)
 
     def expect_refusals(self, fault: Fault) -> None:
         """Claire may refuse documents because of this fault."""

@@ -17,7 +17,7 @@ from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
 from autoflex_pipeline_tests.faults.histories.compare import differences
 from autoflex_pipeline_tests.faults.histories.edits import CARS, DEALERS, ORDERS, PEOPLE, Edit, Put, edits
 from autoflex_pipeline_tests.faults.histories.in_process import Wire
-from autoflex_pipeline_tests.faults.histories.judge import Judge
+from autoflex_pipeline_tests.faults.histories.judge import Judge, Reach
 from autoflex_pipeline_tests.faults.histories.model import DealerModel, Sight, copy_of
 from autoflex_pipeline_tests.faults.histories.site import Site, Stopwatch, open_site
 from autoflex_pipeline_tests.faults.histories.troubles import (
@@ -268,7 +268,8 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         chosen = options.get("dealers") or DEALERS
         faulted = self._set_faults(autoflex, claire)
-        before = self.judge.before(chosen, faulted, dry_run=options.get("dry_run", False))
+        reach: Reach = "months" if months is not None else "full" if options.get("full") else "tick"
+        before = self.judge.before(chosen, faulted, dry_run=options.get("dry_run", False), reach=reach)
         summary = self.site.run(kill_at=kill_at, months=months, **options)
         type(self).runs += 1
         type(self).kills += summary is None
