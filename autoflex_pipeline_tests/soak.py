@@ -39,6 +39,7 @@ LONGEST_RUN_SECONDS = 120
 """Deadlines of a run's questions and documents, and what it spends on itself on a busy machine."""
 
 SECONDS_BETWEEN_EDITS = 0.4
+TOXICS_AT_ONCE = 5
 RUNS_TO_CONVERGE = 8
 MONTHS = ("2026-09", "2026-10", "2026-11", "2026-12")
 
@@ -96,12 +97,12 @@ class Weather:
 
     def _run(self) -> None:
         ends: list[tuple[float, Proxy, Toxic]] = []
-        while not self._stop.wait(self._rng.uniform(0.2, 2.0)):
+        while not self._stop.wait(self._rng.uniform(0.1, 1.5)):
             now = time.monotonic()
             for end in [end for end in ends if end[0] <= now]:
                 end[1].remove(end[2])
                 ends.remove(end)
-            if len(ends) < len(self._proxies):
+            if len(ends) < TOXICS_AT_ONCE:
                 name = self._rng.choice(sorted(self._proxies))
                 bad = random_toxic(self._rng)
                 self._proxies[name].add(bad)

@@ -120,7 +120,7 @@ class Proxy:
         self.sets: list[_Set] = []
         self._loop = loop
         self._server: asyncio.Server | None = None
-        self._links: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], _Link] = {}
 
     def add(self, toxic: Toxic) -> None:
         """Set one more toxic, also for the connections that are open."""
@@ -133,6 +133,10 @@ class Proxy:
     def reset(self) -> None:
         """Take all toxics away."""
         self._run(self._remove(list(self.sets)))
+
+    def settle(self) -> None:
+        """Wait until the connections whose clients have gone have passed on what they held."""
+        self._run(self._settle())
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -156,17 +160,22 @@ class Proxy:
             self.sets.remove(each)
             each.removed.set()
 
+    async def _settle(self) -> None:
+        leaving = [task for task, link in self._links.items() if link.client_gone.is_set()]
+        if leaving:
+            await asyncio.wait(leaving)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._links.add(task)
+        link = self._links[task] = _Link(self)
         self.connections += 1
         try:
-            await _Link(self).run(reader, writer)
+            await link.run(reader, writer)
         except asyncio.CancelledError:
             pass  # the proxy is stopping
         finally:
-            self._links.discard(task)
+            del self._links[task]
 
 
 class _Link:
@@ -179,7 +188,7 @@ class _Link:
         self._spoils: dict[_Set, bool] = {}
         self._met: set[_Set] = set()
         self._request = ""
-        self._client_gone = asyncio.Event()
+        self.client_gone = asyncio.Event()
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass data both ways until one side ends."""
@@ -237,7 +246,7 @@ class _Link:
             except ConnectionError:
                 data = b""
             if not data and stream == "upstream":
-                self._client_gone.set()
+                self.client_gone.set()
             await queue.put((clock(), data))
 
     def _note_request(self, data: bytes) -> None:
@@ -262,7 +271,7 @@ class _Link:
 
     async def hold(self, each: _Set, seconds: float | None) -> None:
         """Wait until then, until the toxic is removed, or until the client gives up."""
-        waiting = {asyncio.create_task(each.removed.wait()), asyncio.create_task(self._client_gone.wait())}
+        waiting = {asyncio.create_task(each.removed.wait()), asyncio.create_task(self.client_gone.wait())}
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:

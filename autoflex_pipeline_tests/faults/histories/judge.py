@@ -16,7 +16,8 @@ from autoflex_pipeline_tests.world import LOCATIONS
 
 TAKEN = ("created", "updated", "unchanged")
 
-Reach = Literal["tick", "full", "months"]
+Reach = Literal["none", "tick", "full", "months"]
+"""What of a dealer a run reads; what earlier runs left unfinished is staged in any run, for whichever dealer."""
 
 CONTENT = {
     **{name: "*" for entity in ("appointment", "intervention", "car", "party") for name in (entity, f"{entity}_past")},
@@ -60,7 +61,7 @@ class Judge:
         quiet = [
             dealer
             for dealer in LOCATIONS
-            if dealer not in faulted and (dealer not in chosen or self._is_quiet(dealer, reach))
+            if dealer not in faulted and self._is_quiet(dealer, reach if dealer in chosen else "none")
         ]
         locked = {
             (location, appointment.dms_nr)
@@ -130,6 +131,8 @@ class Judge:
         model = self.dealers[dealer]
         if dealer not in self._settled or reach == "months":  # billed orders, which no other run reads
             return False
+        if reach == "none":
+            return True
         if model.is_touched:
             self._settled.pop(dealer)
             return False
