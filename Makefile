@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories schemathesis check format bench lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories schemathesis check format bench docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -57,9 +57,14 @@ format: install ## Format and mend what can be mended
 bench: install ## Benchmarks, each a ratio in one run
 	$(BIN)/python -m benchmarks
 
+docs: install ## Build the documentation into site/, with the screenshots of the last make test-browser
+	@$(BIN)/python -m autoflex_pipeline_tests.browser.screenshots
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs site
+	@echo "Open site/index.html"
+
 lock: install ## Make requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --no-strip-extras --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the environment and the demo's data
-	rm -rf $(VENV) demo-data artifacts
+	rm -rf $(VENV) demo-data artifacts site docs/screenshots

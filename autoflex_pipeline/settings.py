@@ -66,12 +66,16 @@ def _timezone(value: str) -> str:
     return value
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"format": "uri"})]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Rate = Annotated[Number, Field(ge=0, le=10_000)]
+
+ALLOW_HTTP = (
+    "true: http to another machine too, secrets in clear, where the whole way is yours; loopback needs no leave."
+)
 
 
 class _Section(BaseModel):
@@ -79,17 +83,28 @@ class _Section(BaseModel):
 
 
 class WarehouseSettings(_Section):
-    """Where the pipeline's own DuckDB, the analysts' copy and the backups lie.
+    """Where the pipeline's own DuckDB, the analysts' copy and the backups lie."""
 
-    ``min_free_mb`` must be free in their folders before a run; more where the files are large. ``backup_path`` is a
-    folder, by default ``backups`` beside the warehouse; the nightly job keeps the ``backups_kept`` newest (0: none).
-    """
-
-    path: Path = Path("data/warehouse.duckdb")
-    analytics_path: Path = Path("data/analytics.duckdb")
-    min_free_mb: Number = Field(default=100, ge=0, le=10_000_000)
-    backup_path: Path | None = None
-    backups_kept: Whole = Field(default=7, ge=0, le=1000)
+    path: Path = Field(
+        default=Path("data/warehouse.duckdb"),
+        description="The pipeline's own DuckDB; nobody else opens it. Its state store and its locks lie beside it.",
+    )
+    analytics_path: Path = Field(
+        default=Path("data/analytics.duckdb"),
+        description="The copy published for analysts: a link to the newest version, replaced as a whole.",
+    )
+    min_free_mb: Number = Field(
+        default=100,
+        ge=0,
+        le=10_000_000,
+        description="Megabytes that must be free in their folders, or no run starts; more where the files are large.",
+    )
+    backup_path: Path | None = Field(
+        default=None, description="Folder of the backups; without it, `backups` beside the warehouse."
+    )
+    backups_kept: Whole = Field(
+        default=7, ge=0, le=1000, description="How many backups the nightly job keeps; 0: it makes none."
+    )
 
     @property
     def state_path(self) -> Path:
@@ -105,19 +120,33 @@ class WarehouseSettings(_Section):
 class PrivacySettings(_Section):
     """Pseudonyms and retention."""
 
-    pseudonym_key_env: Variable = "AUTOFLEX_PSEUDONYM_KEY"
-    retention_months: Whole = Field(default=84, ge=1, le=1200)
+    pseudonym_key_env: Variable = Field(
+        default="AUTOFLEX_PSEUDONYM_KEY",
+        description="The key of the pseudonyms: any long random text, kept apart from the data. Analysts' joins over "
+        "time break when it changes.",
+    )
+    retention_months: Whole = Field(
+        default=84,
+        ge=1,
+        le=1200,
+        description="How long personal data is to stay after the last appointment of a party or car. Nothing acts on "
+        "it yet: it is not removed by itself.",
+    )
 
 
 class ClaireSettings(_Section):
-    """The connection to Claire; ``deadline_seconds`` is per appointment, retries included."""
+    """The connection to Claire."""
 
-    base_url: HttpUrl
-    allow_http: Flag = False
-    api_key_env: Variable = "CLAIRE_API_KEY"
-    max_concurrency: Whole = Field(default=8, ge=1, le=64)
-    max_requests_per_second: Rate = 20
-    deadline_seconds: Number = Field(default=120, gt=0, le=3600)
+    base_url: HttpUrl = Field(description="The part of the address before `/v1`.")
+    allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
+    api_key_env: Variable = Field(
+        default="CLAIRE_API_KEY", description="The API key, as a Dealer Admin makes it in Claire."
+    )
+    max_concurrency: Whole = Field(default=8, ge=1, le=64, description="Requests at once.")
+    max_requests_per_second: Rate = Field(default=20, description="Requests a second; 0: no limit.")
+    deadline_seconds: Number = Field(
+        default=120, gt=0, le=3600, description="How long one appointment is tried in a run, retries included."
+    )
 
     @model_validator(mode="after")
     def _not_in_clear(self) -> ClaireSettings:
@@ -126,18 +155,28 @@ class ClaireSettings(_Section):
 
 
 class ApiSettings(_Section):
-    """A dealer's Autoflex API."""
+    """A dealer's Autoflex API; it stands below its dealer."""
 
-    login_url: HttpUrl
-    allow_http: Flag = False
-    api_key_env: Variable
-    username_env: Variable
-    password_env: Variable
-    organization_name: str = ""
-    range_filters: Flag = False
-    reread_budget: Whole = Field(default=60, ge=0, le=10_000)
-    max_concurrency: Whole = Field(default=4, ge=1, le=64)
-    max_requests_per_second: Rate = 10
+    login_url: HttpUrl = Field(
+        description="Where the login is; every later address is told by the DMS when it lets one in."
+    )
+    allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
+    api_key_env: Variable = Field(description="The API key of the account that the vendor's service desk made.")
+    username_env: Variable = Field(description="The user name of that account.")
+    password_env: Variable = Field(description="Its password.")
+    organization_name: str = Field(default="", description="The organisation, where the account has several.")
+    range_filters: Flag = Field(
+        default=False,
+        description="true where the DMS honours `[gte]` in filters (`doctor` tells): a backfill asks less.",
+    )
+    reread_budget: Whole = Field(
+        default=60,
+        ge=0,
+        le=10_000,
+        description="Requests a tick for lines of unchanged orders, where the DMS does not announce their changes.",
+    )
+    max_concurrency: Whole = Field(default=4, ge=1, le=64, description="Requests at once.")
+    max_requests_per_second: Rate = Field(default=10, description="Requests a second; 0: no limit.")
 
     @model_validator(mode="after")
     def _not_in_clear(self) -> ApiSettings:
@@ -146,20 +185,52 @@ class ApiSettings(_Section):
 
 
 class DealerSettings(_Section):
-    """One dealer."""
+    """One dealer; as many of these tables as there are dealers, at least one."""
 
-    id: str = Field(pattern=r"^[a-z0-9-]+$", max_length=100)
-    name: str = Field(min_length=1)
-    claire_location_id: str = Field(min_length=1)
-    timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Amsterdam"
-    keep_importing: Flag = True
-    privacy: Literal["pseudonymised", "full"] = "pseudonymised"
-    guard_max_change: Number = Field(default=0.30, ge=0, le=1)
-    waiting_hours: Number = Field(default=24, ge=0, le=24 * 365)
-    absence_confirm_minutes: Number = Field(default=60, ge=0, le=60 * 24 * 365)
-    mileage_writeback: Flag = False
-    claire_api_key_env: Variable | None = None
-    api: ApiSettings | None = None
+    id: str = Field(
+        pattern=r"^[a-z0-9-]+$",
+        max_length=100,
+        description="a–z, 0–9 and hyphens; the Dagster partition and part of every key, so never change or reuse it.",
+    )
+    name: str = Field(min_length=1, description="The dealer's name, for people.")
+    claire_location_id: str = Field(
+        min_length=1, description="The location in Claire that the appointments belong to; one per dealer."
+    )
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="Europe/Amsterdam", description="The zone of the DMS's times, which come without one."
+    )
+    keep_importing: Flag = Field(
+        default=True, description="false: an appointment is not updated in Claire once work on it has started there."
+    )
+    privacy: Literal["pseudonymised", "full"] = Field(
+        default="pseudonymised", description="What analysts (and the trace in Dagster) see of personal data."
+    )
+    guard_max_change: Number = Field(
+        default=0.30,
+        ge=0,
+        le=1,
+        description="The share of the open appointments that may be canceled or get another date in one run; from five "
+        "on, more of them stops the run.",
+    )
+    waiting_hours: Number = Field(
+        default=24,
+        ge=0,
+        le=24 * 365,
+        description="How long a new appointment waits for its lines, car and contractor; then it goes without.",
+    )
+    absence_confirm_minutes: Number = Field(
+        default=60,
+        ge=0,
+        le=60 * 24 * 365,
+        description="How long an order must be gone from the DMS before it counts as canceled.",
+    )
+    mileage_writeback: Flag = Field(
+        default=False, description="Reserved for writing Claire's mileage back to the DMS; has no effect yet."
+    )
+    claire_api_key_env: Variable | None = Field(
+        default=None, description="The dealer's own Claire key, where it does not share that of `[claire]`."
+    )
+    api: ApiSettings | None = Field(default=None, description="Its Autoflex API.")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -170,17 +241,19 @@ class DealerSettings(_Section):
 class OrchestrationSettings(_Section):
     """Dagster's schedules: stopped until somebody switches them on in its UI, unless the file says otherwise."""
 
-    schedules_running: Flag = False
+    schedules_running: Flag = Field(default=False, description="true: Dagster's schedules run from the start.")
 
 
 class LineageSettings(_Section):
     """Where OpenLineage events of each run go, if anywhere: names of columns and counts, never a value."""
 
-    openlineage_file: Path | None = None
-    openlineage_url: HttpUrl | None = None
-    openlineage_api_key_env: Variable | None = None
-    openlineage_namespace: str = Field(default="autoflex_pipeline", min_length=1)
-    allow_http: Flag = False
+    openlineage_file: Path | None = Field(default=None, description="A file that gets one event a line.")
+    openlineage_url: HttpUrl | None = Field(default=None, description="An OpenLineage backend that gets them.")
+    openlineage_api_key_env: Variable | None = Field(default=None, description="The backend's API key, if it has one.")
+    openlineage_namespace: str = Field(
+        default="autoflex_pipeline", min_length=1, description="The namespace of jobs and data sets in the events."
+    )
+    allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
 
     @property
     def is_on(self) -> bool:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 import dagster as dg
 import pytest
-import typer
 
-from autoflex_pipeline.cli.app import app
 from autoflex_pipeline.model import MODELS, fields
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
@@ -61,19 +58,6 @@ def test_every_job_and_schedule_has_a_description(repository: dg.RepositoryDefin
 def test_every_option_of_a_run_has_a_description() -> None:
     for name, option in RunOptionsResource.model_fields.items():
         assert len(option.description or "") >= MINIMUM, name
-
-
-def test_every_command_and_option_has_a_help_text() -> None:
-    def walk(command: click.Command, path: str) -> None:
-        assert len(command.help or "") >= MINIMUM, path
-        for parameter in command.params:
-            if parameter.name != "help":
-                assert len(getattr(parameter, "help", None) or "") >= MINIMUM, f"{path} {parameter.name}"
-        if isinstance(command, click.Group):
-            for name, child in command.commands.items():
-                walk(child, f"{path} {name}")
-
-    walk(typer.main.get_command(app), "autoflex-pipeline")
 
 
 def test_every_field_table_and_column_has_a_description(tmp_path: Path) -> None:
