@@ -11,12 +11,12 @@ from datetime import date
 from typing import Any
 
 from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.accounts import check_accounts
 from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.context import RunContext, RunOptions
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 from autoflex_pipeline.runs.publishing import publish_when_due
-from autoflex_pipeline.staging.accounting import unbalanced_dealers
 
 Months = Mapping[str, Sequence[tuple[date, date]]]
 
@@ -37,8 +37,7 @@ def run_domain(context: RunContext, *, months: Months | None = None, publish: bo
     read_vehicles(context)
     read_relations(context)
     steps.stage(context)
-    with context.warehouse.open() as connection:
-        unbalanced = unbalanced_dealers(connection, context.run_id)
+    unbalanced = check_accounts(context)
     assert not unbalanced, f"extracted = accepted + unchanged + quarantined + skipped does not hold for {unbalanced}"
     summaries = close_run(context, steps.deliver(context))
     if publish:

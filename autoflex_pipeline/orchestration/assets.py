@@ -36,6 +36,7 @@ from autoflex_pipeline.orchestration.partitions import (
 from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
 from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.accounts import check_accounts
 from autoflex_pipeline.runs.asking import ReadReport
 from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.context import RunContext
@@ -43,7 +44,6 @@ from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 from autoflex_pipeline.runs.publishing import publish_when_due
 from autoflex_pipeline.staging import StageCounts
-from autoflex_pipeline.staging.accounting import unbalanced_dealers
 
 OWNERS = ["team:data"]
 
@@ -305,7 +305,7 @@ def quarantine(
     run = _run_context(context, installation, options)
     with run.warehouse.open() as connection:
         table, total = quarantine_table(connection)
-        unbalanced = unbalanced_dealers(connection, run.run_id)
+    unbalanced = check_accounts(run)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": total, "by_rule": table},
         check_results=[

@@ -78,7 +78,13 @@ def _run(
 
 
 def _first_failure(result: dg.ExecuteInProcessResult) -> str:
-    """The step that failed first, and the last cause of it in one line."""
+    """The blocking check or the step that failed first, and the last cause of it in one line."""
+    for check in result.get_asset_check_evaluations():
+        if check.blocking and not check.passed:
+            return (
+                f"check {check.check_name} of {check.asset_key.to_user_string()} failed, nothing was sent: "
+                f"{check.description or 'its description in the Dagster UI says what to do'}"
+            )
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
@@ -89,7 +95,7 @@ def _first_failure(result: dg.ExecuteInProcessResult) -> str:
             return (
                 f"step {event.step_key} failed: {(message or '').strip().splitlines()[0] if message else 'no message'}"
             )
-    return "a blocking check failed; its description in the Dagster UI says what to do"
+    return "the run failed outside its steps; the Dagster UI shows why"
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.absence import note_missing
@@ -52,7 +54,8 @@ def read_open_orders(context: RunContext) -> ReadReport:
 
 def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> ReadReport:
     """Every work order, billed or not, whose appointment lies in one of the dealer's months (first and last days)."""
-    staged = _staged_in(context, months)
+    staged_in = _staged_in(context, months)
+    staged = {dealer_id: set().union(*by_month.values()) for dealer_id, by_month in staged_in.items()}
 
     def ask(api: AutoflexApi, dealer: DealerSettings) -> Reading:
         return api.work_orders_since(min(first for first, _ in months[dealer.id]))
@@ -80,10 +83,14 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
         "api:orders_by_id",
         lambda api, dealer: api.by_ids("order", lacking[dealer.id]),
     )
+    doubted = _doubted_months(context, staged_in, found)
+    asked |= {dealer_id: replace(asked[dealer_id], is_complete=False, error=why) for dealer_id, why in doubted.items()}
     extracts = [*asked.values(), *found.values()]
     with context.warehouse.open() as connection:
         store_extracts(connection, extracts, run_id=context.run_id)
         for dealer_id, extract in found.items():
+            if dealer_id in doubted:
+                continue
             note_missing(
                 connection,
                 dealer_id,
@@ -93,6 +100,41 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
                 another_was_found=bool(asked[dealer_id].records or extract.records),
             )
     return report_of(context, extracts)
+
+
+def _doubted_months(
+    context: RunContext, staged_in: Mapping[str, Mapping[Month, set[str]]], found: Mapping[str, Extract]
+) -> dict[str, str]:
+    """The dealers whose months would lose too many orders to be believed, and why; each is noted as failed.
+
+    Lost are those that are not found by id, and those that are found where the list, said to be complete, lacked them.
+    """
+    doubted: dict[str, str] = {}
+    if context.options.allow_mass_change:
+        return doubted
+    for dealer_id, extract in found.items():
+        staged = _without_confirmed_gone(context, dealer_id, staged_in[dealer_id])
+        days = {record.key: appointment_day(record) for record in extract.records}
+        lost = set(extract.not_found)
+        for first, last in staged:
+            lost |= {key for key, day in days.items() if key and day is not None and first <= day <= last}
+        dealer = context.settings.dealer(dealer_id)
+        if months := lost_months(dealer, staged, lost):
+            doubted[dealer_id] = disbelief(dealer, staged, months)
+            context.note(dealer_id, "source", doubted[dealer_id])
+    return doubted
+
+
+def _without_confirmed_gone(
+    context: RunContext, dealer_id: str, staged: Mapping[Month, set[str]]
+) -> dict[Month, set[str]]:
+    """The orders staged in each month, without those that are known to be gone."""
+    with context.warehouse.open() as connection:
+        rows = connection.execute(
+            "SELECT dms_number FROM absence WHERE dealer_id = ? AND confirmed_at IS NOT NULL", [dealer_id]
+        ).fetchall()
+    gone = {row[0] for row in rows}
+    return {month: orders - gone for month, orders in staged.items()}
 
 
 def _crawl_hidden(context: RunContext, listed: Mapping[str, Extract]) -> dict[str, Extract]:
@@ -173,9 +215,9 @@ def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
             )
 
 
-def _staged_in(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> dict[str, set[str]]:
-    """Per dealer the orders staged in its months: they stay in scope when they have moved elsewhere."""
-    staged: dict[str, set[str]] = {dealer_id: set() for dealer_id in months}
+def _staged_in(context: RunContext, months: Mapping[str, Sequence[Month]]) -> dict[str, dict[Month, set[str]]]:
+    """Per dealer and month the orders staged in it: they stay in scope when they have moved elsewhere."""
+    staged: dict[str, dict[Month, set[str]]] = {dealer_id: {} for dealer_id in months}
     with context.warehouse.open() as connection:
         for dealer_id, spans in months.items():
             for first, last in spans:
@@ -183,5 +225,5 @@ def _staged_in(context: RunContext, months: Mapping[str, Sequence[tuple[date, da
                     "SELECT dms_number FROM appointment WHERE dealer_id = ? AND appointment_date BETWEEN ? AND ?",
                     [dealer_id, first, last],
                 ).fetchall()
-                staged[dealer_id].update(row[0] for row in rows)
+                staged[dealer_id][first, last] = {row[0] for row in rows}
     return staged

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
+from autoflex_pipeline.runs.accounts import unaccounted
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
+from autoflex_pipeline.staging.accounting import stage_lost_again
 from autoflex_pipeline.staging.again import stage_orders_again
 from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, ZONES_STAGED, mark, set_mark
@@ -32,7 +34,10 @@ def stage(context: RunContext) -> Staged:
     """
     staging = _staging_context(context)
     corrected, zones = _corrected_zones(context, staging.zones)
+    lost = unaccounted(context)
     with context.warehouse.open() as connection:
+        for dealer_id in lost:
+            stage_lost_again(connection, dealer_id)
         for dealer_id in corrected:
             stage_orders_again(connection, dealer_id)
         if context.options.full:
@@ -76,8 +81,15 @@ def _want_publication(context: RunContext) -> None:
 
 
 def deliver(context: RunContext) -> dict[str, DealerDelivery]:
-    """Deliver what differs to Claire, all dealers at once; what goes wrong is noted for the dealer it happened to."""
+    """Deliver what differs to Claire, all dealers at once; what goes wrong is noted for the dealer it happened to.
+
+    Nothing is sent for a dealer whose records do not add up, whichever run found that.
+    """
     emptied = _emptied_lists(context)
+    stopped = unaccounted(context)
+    for dealer in context.dealers:
+        if dealer.id in stopped:
+            context.note(dealer.id, "source", stopped[dealer.id])
 
     def deliver_one(dealer: DealerSettings) -> DealerDelivery:
         options = DeliveryOptions(
@@ -101,7 +113,8 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
             clock=context.clock,
         )
 
-    deliveries = {dealer.id: delivery for dealer, delivery in context.for_each(context.dealers, deliver_one)}
+    asked = [dealer for dealer in context.dealers if dealer.id not in stopped]
+    deliveries = {dealer.id: delivery for dealer, delivery in context.for_each(asked, deliver_one)}
     for dealer_id, delivery in deliveries.items():
         if delivery.error and delivery.error_kind:
             context.note(dealer_id, delivery.error_kind, delivery.error)

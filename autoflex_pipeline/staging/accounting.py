@@ -38,10 +38,10 @@ def account_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str,
     """The accounts by dealer of the records that were last seen in ``run_id``."""
     accounts: dict[str, DealerAccount] = {}
     for entity, raw in RAW_ENTITIES.items():
-        sql = named_sql("accounting.sql")["account"].replace("{entity}", entity).replace("{raw}", raw)
-        for dealer_id, fate, count in run_sql(connection, sql, {"run_id": run_id}).fetchall():
-            account = accounts.setdefault(dealer_id, DealerAccount())
-            account.extracted[raw] = account.extracted.get(raw, 0) + count
+        for dealer_id, count in run_sql(connection, _sql("extracted", entity), {"run_id": run_id}).fetchall():
+            accounts.setdefault(dealer_id, DealerAccount()).extracted[raw] = count
+        for dealer_id, fate, count in run_sql(connection, _sql("account", entity), {"run_id": run_id}).fetchall():
+            account = accounts[dealer_id]
             if fate in STATES:
                 account.staged[entity][fate] = count
             elif fate == "lost":
@@ -54,3 +54,21 @@ def account_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> dict[str,
 def unbalanced_dealers(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[str]:
     """Dealers for which the records of the run do not add up."""
     return sorted(dealer_id for dealer_id, account in account_run(connection, run_id).items() if not account.balanced)
+
+
+def has_lost_records(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> bool:
+    """Whether any record of the dealer, seen by whichever run, is accounted for nowhere."""
+    return any(
+        run_sql(connection, f"{_sql('lost', entity)} LIMIT 1", {"dealer_id": dealer_id}).fetchone()
+        for entity in RAW_ENTITIES
+    )
+
+
+def stage_lost_again(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> None:
+    """Have the next staging take the dealer's lost records again: a mended program finds their place."""
+    for entity in RAW_ENTITIES:
+        run_sql(connection, f"INSERT INTO restage {_sql('lost', entity)}", {"dealer_id": dealer_id})
+
+
+def _sql(name: str, entity: str) -> str:
+    return named_sql("accounting.sql")[name].replace("{entity}", entity).replace("{raw}", RAW_ENTITIES[entity])

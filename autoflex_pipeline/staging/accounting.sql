@@ -1,5 +1,9 @@
 -- What accounting.py runs; {entity} and {raw} are put in.
 
+-- name: extracted
+-- Counted by itself: a record that staging has twice must not count as two that came.
+SELECT dealer_id, count(*) FROM sighting WHERE entity = '{raw}' AND run_id = $run_id GROUP BY dealer_id;
+
 -- name: account
 -- What became of each record that the run saw: skipped for a reason, in quarantine now (older entries too), written in
 -- this run, or as it was. A line that left its order after it was seen counts as unchanged: its list tells the rest.
@@ -34,3 +38,20 @@ FROM (
       ON past.dealer_id = seen.dealer_id AND past.dms_number = seen.record_key
 ) AS told
 GROUP BY dealer_id, fate;
+
+-- name: lost
+-- Records that staging has passed, of whichever run, and that are nowhere: not written, not in quarantine, not skipped.
+SELECT seen.dealer_id, '{raw}' AS entity, seen.record_key
+FROM sighting AS seen
+WHERE seen.entity = '{raw}' AND seen.dealer_id = $dealer_id
+  AND seen.raw_seq <= (SELECT max(raw_seq) FROM staged WHERE entity = '{raw}')
+  AND NOT EXISTS (
+      FROM skipped WHERE skipped.entity = '{raw}' AND skipped.dealer_id = seen.dealer_id
+      AND skipped.record_key = seen.record_key)
+  AND NOT EXISTS (
+      FROM quarantine AS bad WHERE bad.entity = '{entity}' AND bad.dealer_id = seen.dealer_id
+      AND (bad.dms_number = seen.record_key OR (seen.record_key IS NULL AND bad.raw_seq = seen.raw_seq)))
+  AND NOT EXISTS (
+      FROM {entity} AS now WHERE now.dealer_id = seen.dealer_id AND now.dms_number = seen.record_key)
+  AND NOT EXISTS (
+      FROM {entity}_past AS past WHERE past.dealer_id = seen.dealer_id AND past.dms_number = seen.record_key)

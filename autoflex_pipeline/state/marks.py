@@ -24,6 +24,9 @@ PUBLISH_WANTED = "publish_wanted"
 ZONES_STAGED = "zones_staged"
 """The time zone with which each dealer's orders were staged, by dealer id."""
 
+UNACCOUNTED = "unaccounted"
+"""The dealers whose records did not add up, by dealer id the run that found it: nothing is sent for them."""
+
 
 def mark(connection: Connection, name: str) -> Any:
     """The fact's value; None when it was never set."""

@@ -165,3 +165,31 @@ def test_a_billed_order_in_quarantine_is_not_asked_for_again_and_again(world: Wo
     world.autoflex.clear_requests()
     world.tick(dealers=(JANSEN,))
     assert world.autoflex.requests(JANSEN, "order") == 1
+
+
+SEPTEMBER = {JANSEN: [(date(2026, 9, 1), date(2026, 9, 30))]}
+
+
+def test_a_month_that_would_lose_rows_is_not_believed_and_a_person_can_let_it_through(world: World) -> None:
+    """A backfill canceled whatever its list lacked, however much: only a tick had a guard."""
+    load(world, orders=6)
+    for number in range(50001, 50007):
+        world.autoflex.change(JANSEN, "order", number, plan_date_from="20260903T083000", plan_date_to=None)
+        world.autoflex.change(JANSEN, "order", number, order_date="20260901", is_invoiced=1)
+    assert world.tick(months=SEPTEMBER, dealers=(JANSEN,), deliver_history=True)[JANSEN]["ok"]
+    for number in range(50001, 50006):
+        world.autoflex.delete(JANSEN, "order", number)
+    summary = world.tick(months=SEPTEMBER, dealers=(JANSEN,))[JANSEN]
+    assert not summary["ok"]
+    assert "lacks 5 of the 6 orders staged in 2026-09: not believed" in summary["error"]
+    assert "--allow-mass-change" in summary["error"]
+    assert world.query("SELECT count(*) FROM absence") == [(0,)]
+    newest = "SELECT is_complete FROM extract WHERE source = 'api:orders_by_month' ORDER BY finished_at DESC LIMIT 1"
+    assert world.query(newest) == [(False,)]
+    for minutes in (0, 61):
+        world.pass_time(minutes=minutes)
+        assert world.tick(months=SEPTEMBER, dealers=(JANSEN,), allow_mass_change=True)[JANSEN]["ok"]
+    held = [world.held(str(number)) for number in range(50001, 50007)]
+    assert [each["canceled"] for each in held if each] == [True] * 5 + [False]
+    # What is known to be gone is not counted as lost again.
+    assert world.tick(months=SEPTEMBER, dealers=(JANSEN,))[JANSEN]["ok"]

@@ -1,0 +1,34 @@
+"""Whether what a run extracted is accounted for: a dealer for which it is not is sent nothing, by any run."""
+
+from __future__ import annotations
+
+from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.staging.accounting import has_lost_records, unbalanced_dealers
+from autoflex_pipeline.state.marks import UNACCOUNTED, mark, set_mark
+
+
+def check_accounts(context: RunContext) -> list[str]:
+    """The dealers whose records do not add up: in this run, or in an earlier one and not mended since.
+
+    They are remembered: a later run need not see the lost records again, and a resend does not account at all.
+    """
+    with context.warehouse.open() as connection, context.state.begin() as state:
+        known: dict[str, str] = mark(state, UNACCOUNTED) or {}
+        still = {dealer: run_id for dealer, run_id in known.items() if has_lost_records(connection, dealer)}
+        now = dict.fromkeys(unbalanced_dealers(connection, context.run_id), context.run_id) | still
+        if now != known:
+            set_mark(state, UNACCOUNTED, now)
+    return sorted(now)
+
+
+def unaccounted(context: RunContext) -> dict[str, str]:
+    """By id of a dealer that may be sent nothing, why."""
+    with context.state.begin() as state:
+        known: dict[str, str] = mark(state, UNACCOUNTED) or {}
+    return {
+        dealer_id: (
+            f"dealer {dealer_id!r}: its records do not add up (check nothing_vanishes of run {run_id}): nothing is "
+            "sent for it; this is a defect of this program: report it with that run's id"
+        )
+        for dealer_id, run_id in known.items()
+    }
