@@ -62,6 +62,14 @@ def change_orders(path: Path) -> None:
         connection.execute(statements("changed"))
 
 
+def copy_warehouse(source: Path, target: Path) -> None:
+    """The file with its log: what was last committed may stand only there."""
+    shutil.copy(source, target)
+    log = source.with_name(source.name + ".wal")
+    if log.exists():
+        shutil.copy(log, target.with_name(target.name + ".wal"))
+
+
 def create_tables(source: Path, target: Path) -> None:
     """The base: the typed rows of ``source`` into a new file."""
     connection = duckdb.connect(str(target))
@@ -123,9 +131,9 @@ def bench(scale: float, repeat: int) -> bool:
         maker = multiprocessing.get_context("spawn").Process(target=make_raw, args=(raw, round(ORDERS * scale)))
         maker.start()
         maker.join()
-        shutil.copy(raw, staged)
+        copy_warehouse(raw, staged)
         measured("first load", raw, staged)
-        shutil.copy(staged, changed)
+        copy_warehouse(staged, changed)
         change_orders(changed)
         starts = {"first load": raw, "empty batch": staged, "200 changed": changed}
         results: dict[str, list[dict[str, object]]] = {"base": [], **{task: [] for task in starts}}
@@ -133,7 +141,7 @@ def bench(scale: float, repeat: int) -> bool:
             for task in results:
                 target = Path(folder) / "target.duckdb"
                 if task in starts:
-                    shutil.copy(starts[task], target)
+                    copy_warehouse(starts[task], target)
                 results[task].append(measured(task, staged, target))
                 for leftover in Path(folder).glob("target.*"):
                     leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover)
