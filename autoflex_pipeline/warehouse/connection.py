@@ -122,6 +122,8 @@ class Warehouse:
                 f"warehouse {self.path} cannot be opened ({_first_line(error)}); check its mode, and the disk's room"
             ) from None
         connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB draws one on standard output where it takes the program for a session of a person.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
         return connection
