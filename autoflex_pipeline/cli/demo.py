@@ -23,7 +23,8 @@ from autoflex_pipeline.cli.sync import run_and_summarise, show_summary
 from autoflex_pipeline.errors import ConfigurationError
 
 EDIT_EVERY_SECONDS = 20
-START_SECONDS = 100
+START_SECONDS = 300
+"""Generous: a process that ends is noticed at once, and a busy machine needs longer than a quiet one."""
 
 
 def demo(
