@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import Demo
+from autoflex_pipeline_tests.browser.using import DEALER, LOCATION_ID, first_open_order, launch, runs_of, until
 
 TRAVEL_SECONDS = 90
 """From saving an order on Autoflex's page to Claire's page showing it, the schedule's minute included."""
 
-PATIENCE_SECONDS = 120
-RUN_MS = 180_000
-DEALER, LOCATION_ID = "garage-jansen", "101"
-
-
-def first_open_order(demo: Demo, page: Page) -> tuple[str, str]:
-    """Number and WO number of a clean open order that Claire has."""
-    for row in page.request.get(f"{demo.claire}/control/appointments/{LOCATION_ID}").json():
-        if not row["canceled"] and not row["billed"]:
-            return row["dms_nr"], row["wo_nr"]
-    raise AssertionError("Claire has no open appointment")
-
 
 def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, page: Page) -> None:
-    _until(page, lambda: bool(page.request.get(f"{demo.claire}/control/appointments/{LOCATION_ID}").json()))
+    until(page, lambda: bool(page.request.get(f"{demo.claire}/control/appointments/{LOCATION_ID}").json()))
     number, wo_number = first_open_order(demo, page)
     page.goto(f"{demo.autoflex}/dealers/{DEALER}/orders/{number}")
     page.locator(f"[name='order.{number}.notes']").fill("Graag de ruitenwissers nakijken")
@@ -35,9 +22,7 @@ def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, 
     expect(page.locator("#saved")).to_be_visible()
     saved_at = time.monotonic()
     held = f"{demo.claire}/control/appointments/{LOCATION_ID}/{number}"
-    _until(
-        page, lambda: page.request.get(held).json()["dms_notes"] == "Graag de ruitenwissers nakijken", TRAVEL_SECONDS
-    )
+    until(page, lambda: page.request.get(held).json()["dms_notes"] == "Graag de ruitenwissers nakijken", TRAVEL_SECONDS)
     page.goto(f"{demo.claire}/?location={LOCATION_ID}&q={wo_number}")
     page.locator("a[href*='/appointments/']").first.click()
     expect(page.get_by_text("Graag de ruitenwissers nakijken").first).to_be_visible()
@@ -48,21 +33,12 @@ def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, 
 def test_the_sync_is_started_from_the_dagster_ui_without_a_partition_and_succeeds(demo: Demo, page: Page) -> None:
     page.goto(f"{demo.job('sync')}/playground")
     expect(page.get_by_text("allow_mass_change")).to_be_visible()
-    page.get_by_role("button", name="Launch Run").click()
-    page.wait_for_url(re.compile("/runs/"))
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=RUN_MS)
-
-
-def runs_of(demo: Demo, page: Page, job: str) -> list[str]:
-    """The states of the job's runs, as Dagster's own API tells them."""
-    query = "query($job: String!) { runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { status } } } }"
-    answer = page.request.post(f"{demo.dagster}/graphql", data={"query": query, "variables": {"job": job}}).json()
-    return [run["status"] for run in answer["data"]["runsOrError"]["results"]]
+    launch(page)
 
 
 def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page(demo: Demo, page: Page) -> None:
     # Before the first tick Dagster asks whether one is sure, because open_orders was never materialized.
-    _until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
+    until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
     page.goto(demo.job("backfill"))
     expect(page.get_by_text("Stages every work order of the chosen dealers")).to_be_visible()
     page.get_by_role("button", name="Materialize all").click()
@@ -74,7 +50,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     months.press("Enter")
     page.get_by_role("button", name="Launch backfill").click()
     expect(page.get_by_text("Launch runs to materialize")).to_be_hidden()
-    _until(page, lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
+    until(page, lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
     page.goto(f"{demo.dagster}/runs")
     expect(page.get_by_text("3 partitions").first).to_be_visible()
     assert runs_of(demo, page, "backfill") == ["SUCCESS"]
@@ -83,18 +59,8 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
 
 
 def test_an_asset_shows_its_columns_and_checks(demo: Demo, page: Page) -> None:
-    _until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
+    until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
     page.goto(f"{demo.dagster}/assets/appointment")
     expect(page.get_by_text("The work order number that people use").first).to_be_visible()
     page.goto(f"{demo.dagster}/assets/claire_deliveries?view=checks")
     expect(page.get_by_text("dealer_garage_jansen").first).to_be_visible()
-
-
-def _until(page: Page, holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Ask again each second until it holds, at most so many seconds."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if holds():
-            return
-        page.wait_for_timeout(1000)
-    raise AssertionError(f"it did not happen within {seconds:g} s")
