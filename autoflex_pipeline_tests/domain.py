@@ -1,6 +1,6 @@
 """A whole run without Dagster: the same steps in the same order, in a fraction of the time.
 
-What it does is what ``orchestration/assets.py`` does; ``pipeline/test_domain.py`` proves that both leave the same.
+What it does is what ``orchestration/assets/`` does; ``pipeline/test_domain.py`` proves that both leave the same.
 """
 
 from __future__ import annotations

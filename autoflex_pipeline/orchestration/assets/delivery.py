@@ -1,0 +1,77 @@
+"""The sink, and the copy for analysts."""
+
+# Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, OWNERS, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.checks import dealer_check_results, dealer_check_specs
+from autoflex_pipeline.orchestration.metadata import counts_metadata
+from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
+from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.closing import close_run
+from autoflex_pipeline.runs.publishing import publish_when_due
+
+
+def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
+    """The sink, with one check per dealer."""
+
+    @dg.asset(
+        deps=["documents", "quarantine"],
+        group_name="claire",
+        owners=OWNERS,
+        backfill_policy=ONE_RUN,
+        kinds={"api"},
+        check_specs=dealer_check_specs(dealer_ids, "claire_deliveries"),
+    )
+    def claire_deliveries(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> Materialized:
+        """What differs from what Claire acknowledged last is sent, effectively once; the ledger keeps every attempt.
+
+        Grain: one attempt per document. A dealer that failed has a failing check here; the others are not touched.
+        """
+        run = run_context(context, installation, options)
+        deliveries = steps.deliver(run)
+        summaries = close_run(run, deliveries)
+        counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
+        retries = sum(delivery.retries for delivery in deliveries.values())
+        return dg.MaterializeResult(
+            metadata=counts_metadata(counts) | {"retries": retries, "dry_run": run.options.dry_run},
+            check_results=dealer_check_results(run.state, dealer_ids),
+        )
+
+    return claire_deliveries
+
+
+@dg.asset(
+    deps=["claire_deliveries", "quarantine", *MODELS],
+    group_name="analysts",
+    owners=OWNERS,
+    backfill_policy=ONE_RUN,
+    kinds={"duckdb"},
+)
+def analytics(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> Materialized:
+    """The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically; see docs/analysts.md.
+
+    Published at the end of a command that changed something, and by the schedule at most every five minutes.
+    """
+    published = publish_when_due(
+        run_context(context, installation, options), from_command_line=options.from_command_line
+    )
+    if published is None:
+        return dg.MaterializeResult(metadata={"published": False})
+    return dg.MaterializeResult(
+        metadata={
+            "published": True,
+            "dagster/row_count": sum(published.rows.values()),
+            "bytes": published.bytes,
+            "seconds": published.seconds,
+            "as_of": dg.MetadataValue.timestamp(published.as_of),
+        }
+    )

@@ -1,0 +1,134 @@
+"""The four validated entities with the documents made of them, and what was rejected."""
+
+# Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import dagster as dg
+
+from autoflex_pipeline.lineage.columns import document_table, mapping_table
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.orchestration.assets.raw import RAW_ORDERS
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, OWNERS, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.checks import entity_check_results, entity_check_specs
+from autoflex_pipeline.orchestration.metadata import column_lineage, counts_metadata, document_schema, table_schema
+from autoflex_pipeline.orchestration.reports import quarantine_table
+from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
+from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.accounts import check_accounts
+from autoflex_pipeline.staging import StageCounts
+
+ENTITY_DEPS = {
+    "party": ("relations",),
+    "car": ("vehicles", "party"),
+    "appointment": (*RAW_ORDERS, "car"),
+    "intervention": ("order_lines", "appointment"),
+}
+
+
+def staging_assets() -> dg.AssetsDefinition:
+    """The four validated entities and the documents made of them: one step, because they change in one transaction."""
+    entities = [
+        dg.AssetSpec(
+            entity,
+            deps=deps,
+            group_name="staging",
+            owners=OWNERS,
+            kinds={"duckdb", "pandera"},
+            description=(
+                f"{(MODELS[entity].__doc__ or '').strip()} The newest accepted version of each; older ones are in "
+                f"{entity}_history. Rows that break a rule wait in quarantine while their last good version stays."
+            ),
+            metadata={
+                "dagster/column_schema": table_schema(entity),
+                "mapping": dg.MetadataValue.md(mapping_table(entity)),
+            },
+        )
+        for entity, deps in ENTITY_DEPS.items()
+    ]
+    documents = dg.AssetSpec(
+        "documents",
+        deps=list(MODELS),
+        group_name="claire",
+        owners=OWNERS,
+        kinds={"duckdb"},
+        description=(
+            "The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order. "
+            "Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash."
+        ),
+        metadata={
+            "dagster/column_schema": document_schema(),
+            "mapping": dg.MetadataValue.md(document_table()),
+        },
+    )
+
+    @dg.multi_asset(
+        name="staging",
+        specs=[*entities, documents],
+        check_specs=[spec for entity in MODELS for spec in entity_check_specs(entity)],
+        backfill_policy=ONE_RUN,
+    )
+    def stage(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> Iterator[Materialized]:
+        run = run_context(context, installation, options)
+        staged = steps.stage(run)
+        checks = entity_check_results(run.warehouse, staged.counts)
+        for entity, counts in staged.counts.items():
+            yield dg.MaterializeResult(
+                asset_key=entity,
+                metadata=counts_metadata(_by_dealer(counts)) | column_lineage(entity),
+                check_results=checks[entity],
+            )
+        yield dg.MaterializeResult(
+            asset_key="documents", metadata={"compared": staged.documents} | column_lineage("documents")
+        )
+
+    return stage
+
+
+def _by_dealer(counts: Mapping[str, StageCounts]) -> dict[str, dict[str, int]]:
+    return {dealer_id: asdict(count) for dealer_id, count in counts.items()}
+
+
+@dg.asset(
+    deps=list(MODELS),
+    group_name="staging",
+    owners=OWNERS,
+    backfill_policy=ONE_RUN,
+    kinds={"duckdb"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "nothing_vanishes",
+            asset="quarantine",
+            blocking=True,
+            description=(
+                "For each dealer and kind of record of this run: extracted = accepted + unchanged + quarantined + "
+                "skipped. Blocking: when it fails, staging lost or doubled records, which is a defect of this program."
+            ),
+        )
+    ],
+)
+def quarantine(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> Materialized:
+    """What was rejected, with rule, field, value and hint; each row heals by itself when the DMS is corrected.
+
+    Grain: one row per rejected record and rule. `autoflex-pipeline quarantine list` shows the values; here are counts.
+    """
+    run = run_context(context, installation, options)
+    with run.warehouse.open() as connection:
+        table, total = quarantine_table(connection)
+    unbalanced = check_accounts(run)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": total, "by_rule": table},
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="nothing_vanishes",
+                passed=not unbalanced,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=f"does not add up for: {', '.join(unbalanced)}" if unbalanced else None,
+            )
+        ],
+    )
