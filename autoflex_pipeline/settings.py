@@ -68,6 +68,7 @@ def _timezone(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"format": "uri"})]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Owner = Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_ -]+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+)$")]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -239,9 +240,18 @@ class DealerSettings(_Section):
 
 
 class OrchestrationSettings(_Section):
-    """Dagster's schedules: stopped until somebody switches them on in its UI, unless the file says otherwise."""
+    """Dagster: its schedules are stopped until somebody switches them on in its UI, unless the file says otherwise."""
 
     schedules_running: Flag = Field(default=False, description="true: Dagster's schedules run from the start.")
+    owners: tuple[Owner, ...] = Field(
+        default=("team:data",), min_length=1, description="Who owns the assets: team:NAME, or an e-mail address."
+    )
+    docs_url: HttpUrl | None = Field(
+        default=None, description="Where the built documentation is served; without it, links name its files."
+    )
+    source_url: HttpUrl | None = Field(
+        default=None, description="Where the source code can be read, up to the version; without it, files are named."
+    )
 
 
 class LineageSettings(_Section):

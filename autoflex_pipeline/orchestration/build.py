@@ -11,6 +11,7 @@ from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
 from autoflex_pipeline.orchestration.trace_job import trace
+from autoflex_pipeline.settings import OrchestrationSettings
 
 NO_DEALERS = ("not-configured",)
 """The dealers of a code location whose configuration cannot be read: it loads all the same, and its runs say why."""
@@ -20,19 +21,21 @@ def build_definitions(installation: Installation) -> dg.Definitions:
     """The code location of one installation."""
     try:
         dealer_ids = installation.settings.dealer_ids
-        running = installation.settings.orchestration.schedules_running
+        settings = installation.settings.orchestration
     except ConfigurationError:
-        dealer_ids, running = NO_DEALERS, False
+        dealer_ids, settings = NO_DEALERS, OrchestrationSettings()
     with warnings.catch_warnings():
         # Single-run backfills work as measured (2026-11); the parameter is still marked beta.
         warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+        # Links to the source: the classes are marked beta, their place in the UI is not in doubt (2026-11).
+        warnings.filterwarnings("ignore", message="Class `.*CodeReference", category=dg.BetaWarning)
         from autoflex_pipeline.orchestration.assets import all_assets
 
-        assets = all_assets(dealer_ids)
+        assets = all_assets(dealer_ids, settings)
     return dg.Definitions(
         assets=assets,
         jobs=[*asset_jobs(), trace, trim],
-        schedules=schedules(running=running),
+        schedules=schedules(running=settings.schedules_running),
         resources={"installation": installation, "options": RunOptionsResource()},
         executor=dg.in_process_executor,
     )

@@ -8,23 +8,53 @@ from typing import Any
 import dagster as dg
 
 from autoflex_pipeline.lineage.columns import DOCUMENTS, LOCATION, document_columns, entity_columns
-from autoflex_pipeline.model import MODELS, RAW_ENTITIES, fields
+from autoflex_pipeline.model import MODELS, RAW_ENTITIES, FieldInfo, fields
 from autoflex_pipeline.runs.asking import ReadReport
+from autoflex_pipeline.warehouse.analyst_tables import published_tables
+from autoflex_pipeline.warehouse.tables import all_tables
+
+PERSONAL = {"P": "personal, pseudonymised for analysts", "F": "free text, left out for analysts"}
 
 
 def table_schema(entity: str) -> dg.TableSchema:
-    """The columns of an entity as Dagster shows them, from the declaration."""
+    """The columns of an entity as Dagster shows them, from the declaration: types, constraints, meaning."""
+    keys = [field.name for field in fields(entity) if field.key]
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=field.name,
                 type=field.duckdb_type,
                 description=field.description,
-                constraints=dg.TableColumnConstraints(nullable=field.nullable),
+                constraints=dg.TableColumnConstraints(nullable=field.nullable, other=_constraints(field)),
+                tags={"personal_data": field.pii} if field.pii else {},
             )
             for field in fields(entity)
+        ],
+        constraints=dg.TableConstraints(other=[f"unique: {', '.join(keys)}"]),
+    )
+
+
+def _constraints(field: FieldInfo) -> list[str]:
+    """What else holds for a column, in words."""
+    checks = [f"{name} {value}" for name, value in field.checks.items()]
+    return [*checks, *(["key"] if field.key else []), *([PERSONAL[field.pii]] if field.pii else [])]
+
+
+def warehouse_schema(name: str) -> dg.TableSchema:
+    """The columns of a table of the warehouse, with their comments."""
+    (table,) = [table for table in all_tables() if table.name == name]
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=column.name, type=column.type, description=column.description)
+            for column in table.columns
         ]
     )
+
+
+def published_tables_shown() -> str:
+    """A Markdown table of what the analysts' copy holds."""
+    rows = [f"| `{table.name}` | {table.description} |" for table in published_tables()]
+    return "\n".join(["| table | holds |", "| --- | --- |", *rows])
 
 
 def raw_schema(raw_entity: str) -> dg.TableSchema:

@@ -10,11 +10,15 @@ from autoflex_pipeline.orchestration.assets.delivery import analytics, delivery_
 from autoflex_pipeline.orchestration.assets.raw import raw_assets
 from autoflex_pipeline.orchestration.assets.staging import quarantine, staging_assets
 from autoflex_pipeline.orchestration.assets.systems import external_assets
+from autoflex_pipeline.orchestration.specs import described
+from autoflex_pipeline.settings import OrchestrationSettings
 
 
-def all_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def all_assets(
+    dealer_ids: Sequence[str], settings: OrchestrationSettings
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
     """Every asset of the product."""
-    return [
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *external_assets(),
         *raw_assets(dealer_ids),
         staging_assets(),
@@ -22,3 +26,4 @@ def all_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition | dg.Asset
         delivery_asset(dealer_ids),
         analytics,
     ]
+    return dg.map_asset_specs(lambda spec: described(spec, settings), assets)

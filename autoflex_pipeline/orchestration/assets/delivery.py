@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from autoflex_pipeline.model import MODELS
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, OWNERS, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
 from autoflex_pipeline.orchestration.checks import dealer_check_results, dealer_check_specs
-from autoflex_pipeline.orchestration.metadata import counts_metadata
+from autoflex_pipeline.orchestration.metadata import counts_metadata, published_tables_shown, warehouse_schema
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.closing import close_run
@@ -21,19 +21,14 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         deps=["documents", "quarantine"],
-        group_name="claire",
-        owners=OWNERS,
         backfill_policy=ONE_RUN,
-        kinds={"api"},
+        metadata={"dagster/column_schema": warehouse_schema("delivery"), "dagster/table_name": "delivery"},
         check_specs=dealer_check_specs(dealer_ids, "claire_deliveries"),
     )
     def claire_deliveries(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
-        """What differs from what Claire acknowledged last is sent, effectively once; the ledger keeps every attempt.
-
-        Grain: one attempt per document. A dealer that failed has a failing check here; the others are not touched.
-        """
+        """Send, close the run for each dealer, and judge each dealer."""
         run = run_context(context, installation, options)
         deliveries = steps.deliver(run)
         summaries = close_run(run, deliveries)
@@ -49,18 +44,13 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
 
 @dg.asset(
     deps=["claire_deliveries", "quarantine", *MODELS],
-    group_name="analysts",
-    owners=OWNERS,
     backfill_policy=ONE_RUN,
-    kinds={"duckdb"},
+    metadata={"tables": dg.MetadataValue.md(published_tables_shown())},
 )
 def analytics(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
 ) -> Materialized:
-    """The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically; see docs/analysts.md.
-
-    Published at the end of a command that changed something, and by the schedule at most every five minutes.
-    """
+    """Publish when it is due."""
     published = publish_when_due(
         run_context(context, installation, options), from_command_line=options.from_command_line
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, OWNERS, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
 from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
 from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
@@ -24,53 +24,33 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         deps=["autoflex"],
-        group_name="raw",
-        owners=OWNERS,
         backfill_policy=ONE_RUN,
-        kinds={"duckdb"},
         metadata={"dagster/column_schema": raw_schema("order")},
     )
     def open_orders(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
-        """Every open work order of each dealer, and by id those that left the open list: what a tick reads.
-
-        Grain: one raw record per version of an order. Not partitioned: a tick never completes a month.
-        """
         report = read_open_orders(run_context(context, installation, options))
         return dg.MaterializeResult(metadata=read_metadata(report))
 
     @dg.asset(
         deps=["autoflex"],
-        group_name="raw",
-        owners=OWNERS,
         backfill_policy=ONE_RUN,
-        kinds={"duckdb"},
         partitions_def=dealer_months(dealer_ids),
         metadata={"dagster/column_schema": raw_schema("order")},
     )
     def orders_by_month(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
-        """Every work order, billed or not, whose appointment lies in the months asked for: what a backfill reads.
-
-        Grain: one raw record per version of an order. Partitioned dealer × month; any number of months is one run.
-        """
         run = run_context(context, installation, options)
         report = read_months(run, months_by_dealer(context.partition_keys))
         return dg.MaterializeResult(metadata=read_metadata(report))
 
-    def part_asset(
-        name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str], description: str
-    ) -> Any:
+    def part_asset(name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str]) -> Any:
         @dg.asset(
             name=name,
             deps=deps,
-            group_name="raw",
-            owners=OWNERS,
             backfill_policy=ONE_RUN,
-            kinds={"duckdb"},
-            description=description,
             metadata={"dagster/column_schema": raw_schema(raw)},
         )
         def part(
@@ -83,28 +63,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     return [
         open_orders,
         orders_by_month,
-        part_asset(
-            "order_lines",
-            "order_line",
-            read_lines,
-            RAW_ORDERS,
-            "The lines of orders that are new or changed, and within a budget those of unchanged ones whose changes "
-            "the DMS does not announce. Grain: one raw record per version of a line.",
-        ),
-        part_asset(
-            "vehicles",
-            "vehicle",
-            read_vehicles,
-            RAW_ORDERS,
-            "The cars that new or changed orders refer to; those of today and tomorrow every 10 minutes. "
-            "Grain: one raw record per version of a vehicle.",
-        ),
-        part_asset(
-            "relations",
-            "relation",
-            read_relations,
-            (*RAW_ORDERS, "vehicles"),
-            "The contractors, drivers and owners that new or changed orders and cars refer to; those of today and "
-            "tomorrow every 10 minutes. Grain: one raw record per version of a relation.",
-        ),
+        part_asset("order_lines", "order_line", read_lines, RAW_ORDERS),
+        part_asset("vehicles", "vehicle", read_vehicles, RAW_ORDERS),
+        part_asset("relations", "relation", read_relations, (*RAW_ORDERS, "vehicles")),
     ]

@@ -10,9 +10,15 @@ import dagster as dg
 from autoflex_pipeline.lineage.columns import document_table, mapping_table
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.assets.raw import RAW_ORDERS
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, OWNERS, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
 from autoflex_pipeline.orchestration.checks import entity_check_results, entity_check_specs
-from autoflex_pipeline.orchestration.metadata import column_lineage, counts_metadata, document_schema, table_schema
+from autoflex_pipeline.orchestration.metadata import (
+    column_lineage,
+    counts_metadata,
+    document_schema,
+    table_schema,
+    warehouse_schema,
+)
 from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs import steps
@@ -33,15 +39,9 @@ def staging_assets() -> dg.AssetsDefinition:
         dg.AssetSpec(
             entity,
             deps=deps,
-            group_name="staging",
-            owners=OWNERS,
-            kinds={"duckdb", "pandera"},
-            description=(
-                f"{(MODELS[entity].__doc__ or '').strip()} The newest accepted version of each; older ones are in "
-                f"{entity}_history. Rows that break a rule wait in quarantine while their last good version stays."
-            ),
             metadata={
                 "dagster/column_schema": table_schema(entity),
+                "dagster/table_name": entity,
                 "mapping": dg.MetadataValue.md(mapping_table(entity)),
             },
         )
@@ -50,13 +50,6 @@ def staging_assets() -> dg.AssetsDefinition:
     documents = dg.AssetSpec(
         "documents",
         deps=list(MODELS),
-        group_name="claire",
-        owners=OWNERS,
-        kinds={"duckdb"},
-        description=(
-            "The appointment documents that Claire should hold: car, customers and interventions nested, in DMS order. "
-            "Grain: one per appointment. Only those that may have changed are made anew; each is known by its hash."
-        ),
         metadata={
             "dagster/column_schema": document_schema(),
             "mapping": dg.MetadataValue.md(document_table()),
@@ -94,10 +87,8 @@ def _by_dealer(counts: Mapping[str, StageCounts]) -> dict[str, dict[str, int]]:
 
 @dg.asset(
     deps=list(MODELS),
-    group_name="staging",
-    owners=OWNERS,
     backfill_policy=ONE_RUN,
-    kinds={"duckdb"},
+    metadata={"dagster/column_schema": warehouse_schema("quarantine"), "dagster/table_name": "quarantine"},
     check_specs=[
         dg.AssetCheckSpec(
             "nothing_vanishes",
@@ -113,10 +104,7 @@ def _by_dealer(counts: Mapping[str, StageCounts]) -> dict[str, dict[str, int]]:
 def quarantine(
     context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
 ) -> Materialized:
-    """What was rejected, with rule, field, value and hint; each row heals by itself when the DMS is corrected.
-
-    Grain: one row per rejected record and rule. `autoflex-pipeline quarantine list` shows the values; here are counts.
-    """
+    """Count what is in quarantine, and check that nothing vanished on the way there."""
     run = run_context(context, installation, options)
     with run.warehouse.open() as connection:
         table, total = quarantine_table(connection)

@@ -13,8 +13,6 @@ from autoflex_pipeline.orchestration.partitions import PARTITION, RANGE_END, RAN
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
 from autoflex_pipeline.runs.context import RunContext
 
-OWNERS = ["team:data"]
-
 ONE_RUN = dg.BackfillPolicy.single_run()
 """Any number of months is one run: of every asset of the job, or Dagster starts a run for each month."""
 
