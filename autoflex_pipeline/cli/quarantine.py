@@ -23,8 +23,11 @@ app = typer.Typer(no_args_is_help=True, help="What was rejected, with rule, fiel
 
 COLUMNS = (
     "dealer_id", "entity", "dms_number", "rule", "field", "value", "hint", "first_seen_at", "last_seen_at", "state",
+    "source", "raw_hash",
 )  # fmt: skip
 SHOWN = ("dealer_id", "entity", "dms_number", "rule", "field", "value", "hint")
+HASH_SHOWN = 8
+"""Digits of a raw_hash that `trace --raw` is content with."""
 
 Dealer = Annotated[str | None, typer.Option("--dealer", help="Only this dealer.", metavar="ID")]
 Entity = Annotated[
@@ -53,7 +56,7 @@ def list_(
     all_: Annotated[bool, typer.Option("--all", help="Also what has healed, was replaced or is gone.")] = False,
     json: Json = False,
 ) -> None:
-    """What is in quarantine now.
+    """What is in quarantine now; the last column is the raw record, which `trace --raw` shows whole.
 
     \b
     Example:
@@ -64,7 +67,8 @@ def list_(
     if json:
         print_json(found)
         return
-    print_table("Quarantine", list(SHOWN), [[entry[name] for name in SHOWN] for entry in found])
+    rows = [[*(entry[name] for name in SHOWN), (entry["raw_hash"] or "")[:HASH_SHOWN]] for entry in found]
+    print_table("Quarantine", [*SHOWN, "raw"], rows)
 
 
 @app.command("show")

@@ -202,21 +202,26 @@ def read_findings(connection: duckdb.DuckDBPyConnection) -> list[Row]:
         connection,
         "SELECT f.*, f.before AS value, r.raw_hash, q.state FROM finding f "
         "LEFT JOIN raw_record r ON r.seq = f.raw_seq "
-        "LEFT JOIN quarantine q ON f.severity = 'reject' AND q.entity = f.entity AND q.dms_number = f.dms_number "
-        "AND q.rule = f.rule AND q.field = f.field "
+        f"LEFT JOIN quarantine q ON f.severity = 'reject' AND {SAME_REJECTION} "
         "QUALIFY row_number() OVER (PARTITION BY f.entity, f.dms_number, f.rule, f.field, f.raw_seq, f.before "
         "ORDER BY q.last_seen_at DESC) = 1",
     )
     found += rows(
         connection,
         "SELECT q.entity, q.dms_number, 'reject' AS severity, q.rule, q.field, q.value, q.hint, q.state, "
-        "q.last_seen_at AS found_at, q.run_id, r.raw_hash FROM quarantine q "
+        "q.last_seen_at AS found_at, q.run_id, q.raw_seq, r.raw_hash FROM quarantine q "
         "LEFT JOIN raw_record r ON r.seq = q.raw_seq "
-        "ANTI JOIN (FROM finding WHERE severity = 'reject') f ON f.entity = q.entity AND f.dms_number = q.dms_number "
-        "AND f.rule = q.rule AND f.field = q.field",
+        f"ANTI JOIN (FROM finding WHERE severity = 'reject') f ON {SAME_REJECTION}",
     )
     places = {entity: place for place, entity in enumerate(MODELS)}
-    return sorted(found, key=lambda row: (row["found_at"], places[row["entity"]], row["dms_number"], row["rule"]))
+    return sorted(found, key=lambda row: (row["found_at"], places[row["entity"]], row["dms_number"] or "", row["rule"]))
+
+
+SAME_REJECTION = """
+q.entity = f.entity AND q.rule = f.rule AND q.field = f.field
+AND (q.dms_number = f.dms_number OR (q.dms_number IS NULL AND f.dms_number IS NULL AND q.raw_seq = f.raw_seq))
+"""
+"""A record without a number is known by its raw record."""
 
 
 def read_versions(connection: duckdb.DuckDBPyConnection, entity: str) -> list[Row]:

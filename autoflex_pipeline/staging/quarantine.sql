@@ -1,11 +1,13 @@
 -- What quarantine.py runs; a value that is NULL means any.
 
 -- name: entries
-SELECT * FROM quarantine
-WHERE ($dealer_id IS NULL OR dealer_id = $dealer_id)
-  AND ($entity IS NULL OR entity = $entity)
-  AND ($state IS NULL OR state = $state)
-ORDER BY last_seen_at DESC, dealer_id, entity, dms_number, rule, field;
+SELECT entry.*, raw_record.raw_hash
+FROM quarantine AS entry
+LEFT JOIN raw_record ON raw_record.seq = entry.raw_seq
+WHERE ($dealer_id IS NULL OR entry.dealer_id = $dealer_id)
+  AND ($entity IS NULL OR entry.entity = $entity)
+  AND ($state IS NULL OR entry.state = $state)
+ORDER BY last_seen_at DESC, entry.dealer_id, entry.entity, dms_number, rule, field;
 
 -- name: retry
 INSERT INTO restage
