@@ -19,6 +19,7 @@ html_copy_source = False
 # Links such as runbook.md#orphan lead to headings, as they do where the pages are read as plain Markdown.
 myst_heading_anchors = 3
 nitpicky = True
+highlight_language = "none"  # what a block without a language holds is typed or printed, not Python
 
 SCREENSHOT = re.compile(r"!\[(?P<shown>[^\]]*)\]\((?P<file>screenshots/[^)]+)\)")
 
