@@ -11,18 +11,23 @@ from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record
 from autoflex_pipeline.sources.connections import DMS_CAUSE
 from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.sources.months import MonthRead
 from autoflex_pipeline.state.holds import current_hold, lift_hold
 from autoflex_pipeline.state.runs import ProblemKind
 
 
 @dataclass(slots=True)
 class ReadReport:
-    """What a step read: records, requests and partial extracts, per dealer id; orders now known to be gone."""
+    """What a step read: records, requests and partial extracts, per dealer id; orders now known to be gone.
+
+    ``months``: how each month that a backfill was asked for went.
+    """
 
     records: dict[str, int] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
     partial: dict[str, str] = field(default_factory=dict)
     gone: dict[str, list[str]] = field(default_factory=dict)
+    months: list[MonthRead] = field(default_factory=list)
 
     def add(self, extract: Extract) -> None:
         """Count an extract."""

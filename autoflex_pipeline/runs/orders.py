@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,9 +15,11 @@ from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.absence import note_missing
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
 from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.sources.window import appointment_day, is_open
 from autoflex_pipeline.state.dealers import remember
+from autoflex_pipeline.state.runs import problems
 
 
 def read_open_orders(context: RunContext) -> ReadReport:
@@ -53,7 +56,11 @@ def read_open_orders(context: RunContext) -> ReadReport:
 
 
 def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> ReadReport:
-    """Every work order, billed or not, whose appointment lies in one of the dealer's months (first and last days)."""
+    """Every work order, billed or not, whose appointment lies in one of the dealer's months (first and last days).
+
+    A month whose reading broke off costs no other month anything: what came is stored, and the report says which
+    months were read whole.
+    """
     staged_in = _staged_in(context, months)
     staged = {dealer_id: set().union(*by_month.values()) for dealer_id, by_month in staged_in.items()}
 
@@ -86,8 +93,15 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
     doubted = _doubted_months(context, staged_in, found)
     asked |= {dealer_id: replace(asked[dealer_id], is_complete=False, error=why) for dealer_id, why in doubted.items()}
     extracts = [*asked.values(), *found.values()]
+    report = report_of(context, extracts)
+    for dealer_id, by_month in staged_in.items():
+        unread = set(lacking.get(dealer_id, ()))
+        if dealer_id in found:
+            unread -= found[dealer_id].read_ids | found[dealer_id].not_found
+        report.months += _months_read(context, dealer_id, by_month, asked.get(dealer_id), unread)
     with context.warehouse.open() as connection:
         store_extracts(connection, extracts, run_id=context.run_id)
+        note_months(connection, report.months, run_id=context.run_id, now=context.clock())
         for dealer_id, extract in found.items():
             if dealer_id in doubted:
                 continue
@@ -99,7 +113,28 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
                 confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
                 another_was_found=bool(asked[dealer_id].records or extract.records),
             )
-    return report_of(context, extracts)
+    return report
+
+
+def _months_read(
+    context: RunContext, dealer_id: str, staged: Mapping[Month, set[str]], extract: Extract | None, unread: set[str]
+) -> list[MonthRead]:
+    """How each month of a dealer went; ``unread`` are staged orders of which nothing is known."""
+    days = Counter(month_of(day) for record in extract.records if (day := appointment_day(record))) if extract else {}
+    broke_off: str | None = None
+    if extract is None:
+        with context.state.begin() as connection:
+            noted = problems(connection, context.run_id).get(dealer_id, [])
+        broke_off = "; ".join(problem["message"] for problem in noted) or "the dealer has no API to read months from"
+    elif not extract.is_complete:
+        broke_off = extract.error or "the answer broke off"
+    read = []
+    for (first, _), orders in staged.items():
+        error, lost = broke_off, len(orders & unread)
+        if error is None and lost:
+            error = f"{lost} of its staged orders were not in the list and could not be asked for by their numbers"
+        read.append(MonthRead(dealer_id, month_of(first), days.get(month_of(first), 0), error))
+    return read
 
 
 def _doubted_months(

@@ -242,6 +242,19 @@ BOOKKEEPING: tuple[Table, ...] = (
         ),
     ),
     Table(
+        "backfilled_month",
+        "One row per dealer and month that a backfill was asked for: how the last try went.",
+        (
+            DEALER,
+            Column("month", "VARCHAR", "The month of the appointments, YYYY-MM."),
+            Column("tried_at", "TIMESTAMPTZ", "When it was last read."),
+            Column("completed_at", "TIMESTAMPTZ", "When it was last read whole; empty when it never was."),
+            Column("orders", "BIGINT", "Work orders in it when it was last read whole."),
+            Column("error", "VARCHAR", "Why the last try did not read it whole; empty when it did."),
+            RUN,
+        ),
+    ),
+    Table(
         "preview",
         "One row per document that the dealer's newest dry run would have sent.",
         (
