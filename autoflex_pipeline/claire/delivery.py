@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import duckdb
 
 from autoflex_pipeline.claire import mirror
-from autoflex_pipeline.claire.client import ClaireConnections
+from autoflex_pipeline.claire.client import ClaireConnections, ClaireUnreachableError
 from autoflex_pipeline.claire.documents import Projections, projections
-from autoflex_pipeline.claire.intents import Prepared, prepare
+from autoflex_pipeline.claire.intents import Intent, Prepared, prepare
 from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
 from autoflex_pipeline.claire.plan import Plan, make_plan
 from autoflex_pipeline.claire.policies import Candidate
@@ -213,10 +213,14 @@ class _Delivery:
         """Say, print and keep what would be sent; nothing else is written, nothing is sent."""
         now = self._clock()
         results: dict[str, str] = {}
+        held_back: set[str] = set()
         for batch, built in self._built(plan.to_send):
             prepared = self._prepare(batch, built, dry_run=True)
             results |= dict.fromkeys(prepared.equal, "unchanged")
+            held_back |= self._would_be_held(prepared.intents)
             for intent in prepared.intents:
+                if intent.candidate.dms_number in held_back:
+                    continue
                 result = "updated" if intent.candidate.is_acknowledged else "created"
                 results[intent.candidate.dms_number] = result
                 self._result.changes.append(
@@ -232,7 +236,26 @@ class _Delivery:
             self._result.error, self._result.error_kind = plan.guard, "guard"
         would_be = {number: row["state"] for number, row in plan.stays.items()}
         would_be |= {row["dms_number"]: row["state"] for row in plan.set_aside}
+        would_be |= dict.fromkeys(held_back, "held")
         self._count(plan, results, {n: s for n, s in would_be.items() if n not in plan.obsolete and n not in results})
+
+    def _would_be_held(self, intents: Sequence[Intent]) -> set[str]:
+        """The appointments that work has started on, where that holds them back: Claire is asked, nothing is sent."""
+        asked = [intent for intent in intents if intent.candidate.is_known_to_claire]
+        if self._dealer.keep_importing or not asked:
+            return set()
+        try:
+            connection = self._connections.get(self._dealer)
+            with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
+                sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
+                return sender.held_back(asked)
+        except (ConfigurationError, ClaireUnreachableError) as error:
+            self._result.error_kind = "configuration" if isinstance(error, ConfigurationError) else "transport"
+            self._result.error = (
+                f"dealer {self._dealer.id!r}: Claire could not be asked on which appointments work has started, so the "
+                f"preview shows them as if they were sent: {error}"
+            )
+            return set()
 
     def _keep_preview(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
         connection.execute("DELETE FROM preview WHERE dealer_id = ?", [self._dealer.id])

@@ -105,6 +105,15 @@ class Sender:
                 if isinstance(answer, BaseException):
                     raise answer
 
+    def held_back(self, intents: Sequence[Intent]) -> set[str]:
+        """The appointments that work has started on in Claire. ClaireUnreachableError when it does not say."""
+        statuses = self._pool.map(self._status, intents)
+        return {
+            intent.candidate.dms_number
+            for intent, status in zip(intents, statuses, strict=True)
+            if work_started(status)
+        }
+
     def abandon(self) -> None:
         """Begin nothing more: the run is breaking off."""
         self.stop.reason = self.stop.reason or "the run was broken off"

@@ -115,18 +115,19 @@ def retry(
     Example:
       autoflex-pipeline quarantine retry --dealer garage-jansen
     """
-    from autoflex_pipeline.runs import steps
     from autoflex_pipeline.runs.context import RunOptions
+    from autoflex_pipeline.runs.retrying import retry_quarantined
 
     with installation(config) as opened:
         _entries(opened, dealer, entity, "open")
         run = opened.run_context(f"retry-{uuid.uuid4()}", RunOptions())
-        taken, still = steps.retry_now(run, dealer_id=dealer, entity=entity, dms_numbers=dms_numbers or [])
-    result = {"taken": taken, "still_rejected": still, "healed": taken - still}
+        retried = retry_quarantined(run, dealer_id=dealer, entity=entity, dms_numbers=dms_numbers or [])
+    taken, healed = len(retried), sum(each.is_healed for each in retried)
+    result = {"taken": taken, "still_rejected": taken - healed, "healed": healed}
     if json:
         print_json(result)
     else:
-        console().print(f"{taken} records validated anew: {taken - still} are good now, {still} are still rejected")
+        console().print(f"{taken} records validated anew: {healed} are good now, {taken - healed} are still rejected")
     if dms_numbers and not taken:
         complain(f"quarantine holds nothing open of {', '.join(dms_numbers)}; `quarantine list` shows what it holds")
         raise typer.Exit(EXIT_FAILED)

@@ -74,9 +74,9 @@ def sync(
             raise ConfigurationError("--deliver-history goes with --from and --to: say which months")
         summary, changes = run_and_summarise(opened, options, months=months, quiet=json)
     if json:
-        print_json(summary)
+        print_json(summary | {"changes": changes} if dry_run else summary)
     else:
-        show_summary(summary)
+        show_summary(summary, title="What sync would do" if dry_run else "Sync")
         if dry_run:
             show_changes(changes)
     raise typer.Exit(EXIT_OK if summary["ok"] else EXIT_FAILED)
@@ -133,7 +133,7 @@ def _progress(opened: Any, quiet: bool) -> Iterator[None]:
         yield
 
 
-def show_summary(summary: dict[str, Any]) -> None:
+def show_summary(summary: dict[str, Any], *, title: str = "Sync") -> None:
     """The summary for people: a table, and what went wrong; one line for a run that did not start."""
     rows = []
     parts = summary["dealers"].values()
@@ -154,7 +154,7 @@ def show_summary(summary: dict[str, Any]) -> None:
                 *(delivery[name] for name in shown),
             ]
         )
-    print_table("Sync", ["dealer", "result", "orders", "accepted", "quarantined", *shown], rows)
+    print_table(title, ["dealer", "result", "orders", "accepted", "quarantined", *shown], rows)
     for dealer_id, part in summary["dealers"].items():
         if part["error"]:
             complain(f"{dealer_id}: {part['error']}")
@@ -169,11 +169,22 @@ DELIVERY_COLUMNS = ["created", "updated", "unchanged", "pending", "waiting", "he
 
 
 def show_changes(changes: dict[str, list[dict[str, Any]]]) -> None:
-    """The difference field by field, for people."""
+    """The difference field by field, for people; the appointment stands on its first line."""
+    from autoflex_pipeline.claire.preview import what_would_be
+
     for dealer_id, documents in changes.items():
         rows = [
-            [document["dms_number"], document["result"], change["field"], change["old"], change["new"]]
+            [
+                *((document["dms_number"], what_would_be(document)) if first else ("", "")),
+                change["field"],
+                "(empty)" if change["old"] is None else change["old"],
+                "(empty)" if change["new"] is None else change["new"],
+            ]
             for document in documents
-            for change in document["fields_changed"]
+            for first, change in _with_first(document["fields_changed"])
         ]
-        print_table(f"{dealer_id}: what would be sent", ["DMS number", "would be", "field", "now", "then"], rows)
+        print_table(f"{dealer_id}: what would be sent", ["DMS number", "would", "field", "now", "then"], rows)
+
+
+def _with_first(changes: list[dict[str, Any]]) -> list[tuple[bool, dict[str, Any]]]:
+    return [(place == 0, change) for place, change in enumerate(changes)]

@@ -8,6 +8,7 @@ import dagster as dg
 
 from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
+from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
 from autoflex_pipeline.orchestration.trace_job import trace
@@ -34,7 +35,7 @@ def build_definitions(installation: Installation) -> dg.Definitions:
         assets = all_assets(dealer_ids, settings)
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(), trace, trim],
+        jobs=[*asset_jobs(), quarantine_retry, trace, trim],
         schedules=schedules(running=settings.schedules_running),
         resources={"installation": installation, "options": RunOptionsResource()},
         executor=dg.in_process_executor,

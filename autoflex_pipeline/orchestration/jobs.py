@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from autoflex_pipeline.orchestration.preview import REPORT
 from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.state import runs, summaries
 
@@ -14,8 +15,11 @@ KIND_TAG = "autoflex/kind"
 """``dagster.yaml`` limits how many runs of a kind there are at once."""
 
 SYNC, NIGHTLY, BACKFILL, RESEND, TRIM = "sync", "nightly", "backfill", "resend", "trim"
+PREVIEW = "preview"
 
-_DOWNSTREAM = dg.AssetSelection.all() - dg.AssetSelection.assets("open_orders", "orders_by_month", "autoflex", "claire")
+_READ_FIRST = ("open_orders", "orders_by_month", "autoflex", "claire")
+_DOWNSTREAM = dg.AssetSelection.all() - dg.AssetSelection.assets(*_READ_FIRST, REPORT)
+_SENT = dg.AssetSelection.assets("claire_deliveries", "analytics")
 
 
 def asset_jobs() -> list[Any]:
@@ -44,6 +48,18 @@ def asset_jobs() -> list[Any]:
             config=_options(full=True),
         ),
         dg.define_asset_job(
+            PREVIEW,
+            selection=(tick - _SENT) | dg.AssetSelection.assets(REPORT),
+            description=(
+                "A dry run: reads and stages like a sync and shows field by field what it would send; nothing is sent, "
+                "and the next sync goes as if there had been no preview. In the Launchpad, resources → options → "
+                "dealers narrows it. Then open the materialization of preview_report in the run: difference → Show "
+                "Table. allow_mass_change shows what the guard would stop."
+            ),
+            tags={KIND_TAG: "sync"},
+            config=_options(dry_run=True, reread=True),
+        ),
+        dg.define_asset_job(
             BACKFILL,
             selection=dg.AssetSelection.assets("orders_by_month") | _DOWNSTREAM,
             description=(
@@ -56,8 +72,10 @@ def asset_jobs() -> list[Any]:
             RESEND,
             selection=dg.AssetSelection.assets("claire_deliveries", "analytics"),
             description=(
-                "Delivers without reading the DMS: in the Launchpad, resources → options takes the dealer, the DMS "
-                "numbers, and force to send what Claire rejected or already holds."
+                "Sends appointments again without reading the DMS. In the Launchpad, resources → options takes one "
+                "dealer in dealers and the DMS numbers in numbers; force (on) sends also what Claire rejected or "
+                "already holds. The run leaves a report: open its materialization of resend_report, then appointments "
+                "→ Show Table."
             ),
             tags={KIND_TAG: "sync"},
             config={"resources": {"options": {"config": {"dealers": [], "numbers": [], "force": True}}}},

@@ -17,6 +17,7 @@ import dagster as dg
 
 from autoflex_pipeline.claire.delivery import deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
+from autoflex_pipeline.claire.preview import field_changes
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
@@ -127,7 +128,10 @@ ABOUT: Mapping[str, About] = {
         grain="one raw record per version of an order; partitioned dealer × month, any number of months in one run",
         source="the dealers' Autoflex API",
         refreshed="only when somebody asks for months: the job `backfill`, or `sync --from --to`",
-        caveats="billed orders are staged, but go to Claire only with `deliver_history`",
+        caveats=(
+            "a month is materialized when all its orders were read; one that broke off is not, what came of it is kept, "
+            "and the check says why. Billed orders are staged, but go to Claire only with `deliver_history`"
+        ),
         runbook="operators.md#backfill",
         personal="yes",
         code=read_months,
@@ -193,6 +197,21 @@ ABOUT: Mapping[str, About] = {
         runbook="runbook.md#states-of-a-delivery",
         personal="yes",
         code=deliver_dealer,
+    ),
+    "preview_report": About(
+        what="What the next run would send to Claire, field by field (now, then). Nothing is sent by it.",
+        group="claire",
+        kinds=frozenset({"table"}),
+        grain="one report a preview: a row per appointment and field, cancelations first",
+        source="the documents, and what Claire acknowledged",
+        refreshed="by the job `preview`, and by every dry run",
+        caveats=(
+            "personal values and free text are hidden unless the dealer's privacy is full: `sync --dry-run` prints them"
+        ),
+        runbook="operators.md#preview",
+        personal="no",
+        code=field_changes,
+        freshness=None,
     ),
     "analytics": About(
         what="The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
@@ -130,29 +130,4 @@ def _emptied_lists(context: RunContext) -> Mapping[str, bool]:
     return {
         dealer_id: row["read_run_id"] == context.run_id and row["read_digest"] is not None and row["read_count"] == 0
         for dealer_id, row in rows.items()
-    }
-
-
-def retry_now(
-    context: RunContext, *, dealer_id: str | None, entity: str | None, dms_numbers: Sequence[str]
-) -> tuple[int, int]:
-    """Validate quarantined records anew without reading the DMS; gives how many, and how many are still rejected."""
-    before = _quarantined(context, dealer_id, entity, dms_numbers)
-    with context.warehouse.open() as connection:
-        for dealer, kind, number in before:
-            quarantine.retry(connection, dealer_id=dealer, entity=kind, dms_number=number)
-    stage(context)
-    return len(before), len(before & _quarantined(context, dealer_id, entity, dms_numbers))
-
-
-def _quarantined(
-    context: RunContext, dealer_id: str | None, entity: str | None, dms_numbers: Sequence[str]
-) -> set[tuple[str, str, str | None]]:
-    with context.warehouse.open() as connection:
-        found = quarantine.entries(connection, dealer_id=dealer_id, entity=entity)
-    wanted = set(dms_numbers)
-    return {
-        (entry["dealer_id"], entry["entity"], entry["dms_number"])
-        for entry in found
-        if not wanted or entry["dms_number"] in wanted
     }

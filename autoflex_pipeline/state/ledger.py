@@ -44,6 +44,14 @@ def attempts_after(
     yield from connection.execution_options(yield_per=at_once).execute(query).partitions(at_once)
 
 
+def last_attempts(connection: Connection, dealer_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+    """By appointment the last attempt that a run made for the dealer: ``result``, ``http_status``, ``message``."""
+    columns = (ledger.c.dms_number, ledger.c.result, ledger.c.http_status, ledger.c.message)
+    query = select(*columns).where(ledger.c.dealer_id == dealer_id, ledger.c.run_id == run_id).order_by(ledger.c.id)
+    rows = connection.execute(query).mappings()
+    return {row["dms_number"]: {str(name): value for name, value in row.items()} for row in rows}
+
+
 def newest_attempt(connection: Connection) -> int:
     """The highest running number; 0 when nothing was ever sent."""
     return connection.scalar(select(func.max(ledger.c.id))) or 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from autoflex_pipeline.orchestration.assets.delivery import analytics, delivery_asset
+from autoflex_pipeline.orchestration.assets.delivery import analytics, delivery_asset, preview_report
 from autoflex_pipeline.orchestration.assets.raw import raw_assets
 from autoflex_pipeline.orchestration.assets.staging import quarantine, staging_assets
 from autoflex_pipeline.orchestration.assets.systems import external_assets
@@ -24,6 +24,7 @@ def all_assets(
         staging_assets(),
         quarantine,
         delivery_asset(dealer_ids),
+        preview_report,
         analytics,
     ]
     return dg.map_asset_specs(lambda spec: described(spec, settings), assets)

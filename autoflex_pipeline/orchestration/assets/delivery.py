@@ -3,6 +3,7 @@
 # Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 
@@ -10,10 +11,13 @@ from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
 from autoflex_pipeline.orchestration.checks import dealer_check_results, dealer_check_specs
 from autoflex_pipeline.orchestration.metadata import counts_metadata, published_tables_shown, warehouse_schema
+from autoflex_pipeline.orchestration.preview import REPORT, preview_metadata
+from autoflex_pipeline.orchestration.reports import resend_report
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.publishing import publish_when_due
+from autoflex_pipeline.runs.resending import resent
 
 
 def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
@@ -32,6 +36,12 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         run = run_context(context, installation, options)
         deliveries = steps.deliver(run)
         summaries = close_run(run, deliveries)
+        if run.options.dry_run:
+            metadata = preview_metadata(installation.settings, deliveries)
+            context.log_event(dg.AssetMaterialization(REPORT, metadata=metadata))
+        elif run.options.numbers:
+            (dealer,) = run.dealers
+            context.log_event(resend_report(dealer, resent(run, dealer.id, run.options.numbers)))
         counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
         retries = sum(delivery.retries for delivery in deliveries.values())
         return dg.MaterializeResult(
@@ -40,6 +50,18 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         )
 
     return claire_deliveries
+
+
+@dg.asset(name=REPORT, deps=["documents", "quarantine"], backfill_policy=ONE_RUN)
+def preview_report(
+    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+) -> Materialized:
+    """Say what would be sent; nothing is sent, whatever is configured."""
+    run = run_context(context, installation, options)
+    run.options = replace(run.options, dry_run=True)
+    deliveries = steps.deliver(run)
+    close_run(run, deliveries)
+    return dg.MaterializeResult(metadata=preview_metadata(installation.settings, deliveries))
 
 
 @dg.asset(

@@ -9,6 +9,13 @@ import dagster as dg
 
 from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
 from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
+from autoflex_pipeline.orchestration.months import (
+    NOT_A_MATERIALIZATION,
+    month_events,
+    month_line,
+    months_check,
+    months_check_spec,
+)
 from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs.asking import ReadReport
@@ -16,7 +23,8 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 
-RAW_ORDERS = ("open_orders", "orders_by_month")
+BY_MONTH = "orders_by_month"
+RAW_ORDERS = ("open_orders", BY_MONTH)
 
 
 def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
@@ -37,6 +45,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         deps=["autoflex"],
         backfill_policy=ONE_RUN,
         partitions_def=dealer_months(dealer_ids),
+        check_specs=[months_check_spec(BY_MONTH)],
         metadata={"dagster/column_schema": raw_schema("order")},
     )
     def orders_by_month(
@@ -44,7 +53,13 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     ) -> Materialized:
         run = run_context(context, installation, options)
         report = read_months(run, months_by_dealer(context.partition_keys))
-        return dg.MaterializeResult(metadata=read_metadata(report))
+        for event in month_events(BY_MONTH, report.months):
+            context.log_event(event)
+        for read in report.months:
+            context.log.info(month_line(read))
+        return dg.MaterializeResult(
+            metadata=NOT_A_MATERIALIZATION, check_results=[months_check(report, read_metadata(report))]
+        )
 
     def part_asset(name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str]) -> Any:
         @dg.asset(
