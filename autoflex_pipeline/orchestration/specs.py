@@ -129,8 +129,8 @@ ABOUT: Mapping[str, About] = {
         source="the dealers' Autoflex API",
         refreshed="only when somebody asks for months: the job `backfill`, or `sync --from --to`",
         caveats=(
-            "a month is materialized when all its orders were read; one that broke off is not, what came of it is kept, "
-            "and the check says why. Billed orders are staged, but go to Claire only with `deliver_history`"
+            "a month is materialized when all its orders were read; one that broke off is not: what came of it is "
+            "kept, and the check says why. Billed orders are staged, but go to Claire only with `deliver_history`"
         ),
         runbook="operators.md#backfill",
         personal="yes",

@@ -15,7 +15,7 @@ from autoflex_pipeline.settings import load_settings
 from autoflex_pipeline_tests.asset_snapshot import CONFIG, definitions_of_one_dealer
 
 SYSTEMS = {"autoflex", "claire"}
-ON_DEMAND = {"orders_by_month"}
+ON_DEMAND = {"orders_by_month", "preview_report"}
 
 
 def assets_of(definitions: dg.Definitions) -> dict[str, Any]:

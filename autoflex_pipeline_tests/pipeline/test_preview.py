@@ -54,7 +54,7 @@ def test_the_preview_job_shows_the_difference_by_field_and_sends_nothing(world: 
 
 def test_a_preview_says_what_would_be_held_because_work_has_started(world: World) -> None:
     """A dry run told of an update where a run would have held it: the status was asked for just before sending only."""
-    world.configure(dealers={JANSEN: {"keep_importing": False}}, claire={"deadline_seconds": 1})
+    world.configure(dealers={JANSEN: {"keep_importing": False}}, claire={"deadline_seconds": 60})
     world.restart()
     load(world, orders=2)
     world.tick()
@@ -63,10 +63,11 @@ def test_a_preview_says_what_would_be_held_because_work_has_started(world: World
         world.autoflex.change(JANSEN, "order", number, notes="nieuw")
     delivery = world.tick(dry_run=True)[JANSEN]["delivery"]
     assert (delivery["held"], delivery["updated"]) == (1, 1)
-    world.claire.set_fault("reset_before")
+    world.claire.set_fault("unauthorized")
     failed = world.tick(dry_run=True)[JANSEN]
     assert "work has started" in failed["error"]
     world.claire.clear_faults()
+    world.restart()
     delivery = world.tick()[JANSEN]["delivery"]
     assert (delivery["held"], delivery["updated"]) == (1, 1)
 
