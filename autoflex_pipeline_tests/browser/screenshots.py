@@ -15,6 +15,7 @@ DOCS = Path("docs")
 SCREENSHOTS = {
     "trace-launchpad.png": "The job trace: its launchpad, with the dealer and the WO number filled in",
     "trace-report.png": "The report of trace_report as Markdown: where the work order is, and why",
+    "resend-launchpad.png": "The job resend: its launchpad, with the dealer and the DMS numbers filled in",
     "claire-day.png": "Claire's list of the appointments of a day, with search by WO number and plate",
     "assets.png": "The asset graph, from Autoflex to Claire",
     "schedules.png": "The schedules, switched on, with the skip reason of the last tick",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import ARTIFACTS, Demo
+from autoflex_pipeline_tests.browser.screenshots import SCREENSHOTS
 
 PATIENCE_SECONDS = 120
 RUN_MS = 180_000
@@ -46,7 +47,9 @@ def launch(page: Page) -> None:
 
 def shot(page: Page, name: str) -> None:
     """Keep what the page shows, for the documentation."""
-    page.screenshot(path=ARTIFACTS / f"{name}.png")
+    file = f"{name}.png"
+    assert file in SCREENSHOTS, f"say in browser/screenshots.py what {file} shows"
+    page.screenshot(path=ARTIFACTS / file)
 
 
 def until(page: Page, holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

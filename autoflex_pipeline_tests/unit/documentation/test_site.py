@@ -81,6 +81,15 @@ def test_the_pages_show_the_screenshots_that_the_browser_tests_make_and_no_other
     assert shown == set(SCREENSHOTS.items())
 
 
+def test_what_the_browser_tests_take_is_in_the_list() -> None:
+    taken = {
+        f"{name}.png"
+        for file in (ROOT / "autoflex_pipeline_tests" / "browser").glob("*.py")
+        for name in re.findall(r'\bshot\(page, "([^"]+)"\)', file.read_text(encoding="utf-8"))
+    }
+    assert taken <= set(SCREENSHOTS)
+
+
 def mentioned() -> Iterator[tuple[str, str]]:
     for page in TEXTS:
         for match in MENTIONED.finditer(page.read_text(encoding="utf-8")):
