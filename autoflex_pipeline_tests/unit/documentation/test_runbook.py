@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from autoflex_pipeline.model import MODELS
@@ -57,12 +58,24 @@ def test_every_kind_of_hold_has_its_paragraph() -> None:
     assert set(CHAPTERS["Holds"]) == set(HoldKind.__args__)
 
 
-def test_every_check_has_its_paragraph_and_says_where_it_is_found(tmp_path: Path) -> None:
-    (tmp_path / "autoflex.toml").write_text(
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> dg.RepositoryDefinition:
+    file = tmp_path_factory.mktemp("installation") / "autoflex.toml"
+    file.write_text(
         '[claire]\nbase_url = "http://127.0.0.1:1/api"\n'
         '[[dealers]]\nid = "the-dealer"\nname = "The dealer"\nclaire_location_id = "101"\n'
     )
-    repository = build_definitions(Installation(tmp_path / "autoflex.toml")).get_repository_def()
+    return build_definitions(Installation(file)).get_repository_def()
+
+
+def test_every_job_schedule_and_sensor_is_named_on_some_page(repository: dg.RepositoryDefinition) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    for one in [*jobs, *repository.schedule_defs, *repository.sensor_defs]:
+        assert f"`{one.name}`" in text, f"say in docs/operators.md what {one.name} does"
+
+
+def test_every_check_has_its_paragraph_and_says_where_it_is_found(repository: dg.RepositoryDefinition) -> None:
     found: dict[str, set[str]] = defaultdict(set)
     for key in repository.asset_graph.asset_check_keys:
         name = "dealer_ID" if key.name == dealer_check_name("the-dealer") else key.name
