@@ -185,6 +185,96 @@ class ApiSettings(_Section):
         return self
 
 
+AlertKind = Literal[
+    "login", "configuration", "guard", "source", "transport", "busy", "undelivered", "rejected", "late", "silent_feed",
+    "run_refused", "run_failed", "check_failed",
+]  # fmt: skip
+"""What can be told by an alert; what each means stands in ``alerts/kinds.py``."""
+
+Severity = Literal["warning", "error", "critical"]
+Quiet = Annotated[Number, Field(ge=0, le=60 * 24 * 7)]
+RouteName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=100)]
+MailAddress = Annotated[str, Field(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$", max_length=254)]
+
+
+class WebhookSettings(_Section):
+    """Where a route with ``to = "webhook"`` posts to: JSON with ``text``, as chat programs take it, and its parts."""
+
+    url_env: Variable = Field(
+        description="The address, kept out of the file because often it is itself the secret; https, or loopback."
+    )
+    token_env: Variable | None = Field(default=None, description="A token, sent as `Authorization: Bearer …`.")
+    allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
+
+
+class EmailSettings(_Section):
+    """The mail server of a route with ``to = "email"``. Certificates are verified."""
+
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9.:-]+$", description="The mail server.")
+    port: Whole = Field(default=587, ge=1, le=65535, description="Its port; 465 is usual with `tls`.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the way there is protected; `none` only for a server on this machine."
+    )
+    username_env: Variable | None = Field(default=None, description="The user name, where the server wants a login.")
+    password_env: Variable | None = Field(default=None, description="The password; goes with `username_env`.")
+    sender: MailAddress = Field(description="The address that the messages come from.")
+    recipients: tuple[MailAddress, ...] = Field(min_length=1, description="The addresses that they go to.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> EmailSettings:
+        if (self.username_env is None) != (self.password_env is None):
+            raise ValueError("username_env and password_env go together: give both or none")
+        if self.security == "none" and is_in_clear(f"http://{self.host}"):
+            raise ValueError("security 'none' is for a mail server on this machine; use 'starttls' or 'tls'")
+        return self
+
+
+class AlertSettings(_Section):
+    """A route on which alerts go: one message when trouble opens, gets worse, and is over. Any number of tables."""
+
+    name: RouteName = Field(description="A name of your own, a–z, 0–9 and hyphens; dealers can name it.")
+    to: Literal["webhook", "email", "log"] = Field(
+        description="Where to: `[alerts.webhook]` or `[alerts.email]` below it says more; `log` is that of the process."
+    )
+    dealers: tuple[str, ...] = Field(
+        default=(), description="Only alerts of these dealers; empty: all, and those of the installation."
+    )
+    kinds: tuple[AlertKind, ...] = Field(default=(), description="Only these kinds of alerts; empty: all.")
+    min_severity: Severity = Field(default="warning", description="Only alerts that are at least so bad.")
+    quiet_minutes: Quiet = Field(
+        default=60,
+        description="Trouble that opens again so soon after the last message about it is not told before that time is "
+        "over, and not at all when it is over before. Worse and recovered are always told at once.",
+    )
+    webhook: WebhookSettings | None = Field(default=None, description="Where `to` is webhook.")
+    email: EmailSettings | None = Field(default=None, description="Where `to` is email.")
+
+    @model_validator(mode="after")
+    def _has_its_section(self) -> AlertSettings:
+        for name, section in (("webhook", self.webhook), ("email", self.email)):
+            if self.to == name and section is None:
+                raise ValueError(f"to = {name!r} needs a section [alerts.{name}] below it; add one")
+            if self.to != name and section is not None:
+                raise ValueError(f"to = {self.to!r} does not go with a section [alerts.{name}]; remove one of them")
+        return self
+
+
+class DealerAlertSettings(_Section):
+    """What is different for one dealer's alerts."""
+
+    routes: tuple[RouteName, ...] | None = Field(
+        default=None, description="The names of the `[[alerts]]` that it is told on; `[]`: none; without it: all."
+    )
+    min_severity: Severity | None = Field(default=None, description="Takes the place of that of each route.")
+    quiet_minutes: Quiet | None = Field(default=None, description="Takes the place of that of each route.")
+    silent_feed: Flag = Field(
+        default=True, description="Whether it is trouble when its DMS shows no changes at a time when it usually does."
+    )
+    silent_feed_changes: Whole = Field(
+        default=10, ge=3, le=10_000, description="How many runs with changes must be usual in a span to call it silent."
+    )
+
+
 class DealerSettings(_Section):
     """One dealer; as many of these tables as there are dealers, at least one."""
 
@@ -232,6 +322,7 @@ class DealerSettings(_Section):
         default=None, description="The dealer's own Claire key, where it does not share that of `[claire]`."
     )
     api: ApiSettings | None = Field(default=None, description="Its Autoflex API.")
+    alerts: DealerAlertSettings = DealerAlertSettings()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -240,9 +331,11 @@ class DealerSettings(_Section):
 
 
 class OrchestrationSettings(_Section):
-    """Dagster: its schedules are stopped until somebody switches them on in its UI, unless the file says otherwise."""
+    """Dagster: its schedules and sensors are stopped until somebody switches them on in its UI, or here."""
 
-    schedules_running: Flag = Field(default=False, description="true: Dagster's schedules run from the start.")
+    schedules_running: Flag = Field(
+        default=False, description="true: Dagster's schedules and sensors run from the start."
+    )
     owners: tuple[Owner, ...] = Field(
         default=("team:data",), min_length=1, description="Who owns the assets: team:NAME, or an e-mail address."
     )
@@ -252,6 +345,12 @@ class OrchestrationSettings(_Section):
     source_url: HttpUrl | None = Field(
         default=None, description="Where the source code can be read, up to the version; without it, files are named."
     )
+
+    def doc_address(self, page: str) -> str:
+        """Where a page of the documentation is found, such as ``runbook.md#holds``: on the site, else in the folder."""
+        if self.docs_url is None:
+            return f"docs/{page}"
+        return f"{self.docs_url}/{page.replace('.md', '.html')}"
 
 
 class LineageSettings(_Section):
@@ -285,6 +384,7 @@ class Settings(_Section):
     claire: ClaireSettings
     orchestration: OrchestrationSettings = OrchestrationSettings()
     lineage: LineageSettings = LineageSettings()
+    alerts: tuple[AlertSettings, ...] = ()
     dealers: tuple[DealerSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -296,6 +396,21 @@ class Settings(_Section):
             twice = [value for value, count in Counter(values).items() if count > 1]
             if twice:
                 raise ValueError(f"dealers: {what} {twice[0]!r} stands at two dealers; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_fit(self) -> Settings:
+        names = [route.name for route in self.alerts]
+        if len(set(names)) < len(names):
+            raise ValueError("alerts: two sections have the same name; give each its own")
+        for route in self.alerts:
+            for dealer_id in route.dealers:
+                if dealer_id not in self.dealer_ids:
+                    raise ValueError(f"alerts: {route.name!r} names the dealer {dealer_id!r}, which is not in the file")
+        for dealer in self.dealers:
+            for name in dealer.alerts.routes or ():
+                if name not in names:
+                    raise ValueError(f"dealers: {dealer.id!r} names the alerts {name!r}, which are not in the file")
         return self
 
     @cached_property

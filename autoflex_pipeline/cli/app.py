@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from autoflex_pipeline.cli import demo, doctor, quarantine, resend, sandbox, status, sync, trace
+from autoflex_pipeline.cli import alerts, demo, doctor, quarantine, resend, sandbox, status, sync, trace
 from autoflex_pipeline.cli.output import EXIT_USAGE, complain
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
@@ -26,6 +26,7 @@ app.command("trace")(trace.trace)
 app.command("status")(status.status)
 app.add_typer(quarantine.app, name="quarantine")
 app.command("resend")(resend.resend)
+app.add_typer(alerts.app, name="alerts")
 app.command("doctor")(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

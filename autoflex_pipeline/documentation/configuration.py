@@ -101,12 +101,17 @@ def value_type(key: Key) -> str:
     """What kind of value the key takes, with its bounds."""
     declared = next((part for part in key.declared.get("anyOf", ()) if part["type"] != "null"), key.declared)
     if "enum" in declared:
-        return " or ".join(f"`{_toml(value)}`" for value in declared["enum"])
+        return _choice(declared)
     if key.name.endswith("_env"):
         return "name of a variable"
     if "items" in declared:
-        return f"list of {KINDS[declared['items']['type']]}"
+        items = declared["items"]
+        return f"list of {_choice(items) if 'enum' in items else KINDS[items['type']]}"
     return KINDS[declared.get("format", declared["type"])] + _bounds(declared)
+
+
+def _choice(declared: dict[str, Any]) -> str:
+    return " or ".join(f"`{_toml(value)}`" for value in declared["enum"])
 
 
 KINDS = {

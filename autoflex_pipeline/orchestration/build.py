@@ -11,6 +11,7 @@ from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
 from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
+from autoflex_pipeline.orchestration.sensors import sensors
 from autoflex_pipeline.orchestration.trace_job import trace
 from autoflex_pipeline.settings import OrchestrationSettings
 
@@ -33,10 +34,17 @@ def build_definitions(installation: Installation) -> dg.Definitions:
         from autoflex_pipeline.orchestration.assets import all_assets
 
         assets = all_assets(dealer_ids, settings)
+    moving = asset_jobs()
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(), quarantine_retry, trace, trim],
+        jobs=[*moving, quarantine_retry, trace, trim],
         schedules=schedules(running=settings.schedules_running),
+        sensors=sensors(
+            running=settings.schedules_running,
+            # Not `trace` and `quarantine_retry`: they fail when they find nothing, which is an answer.
+            job_names=[*(job.name for job in moving), trim.name],
+            check_keys=[key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.check_keys],
+        ),
         resources={"installation": installation, "options": RunOptionsResource()},
         executor=dg.in_process_executor,
     )

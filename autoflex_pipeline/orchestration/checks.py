@@ -15,6 +15,8 @@ from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.warehouse import Warehouse
 
 QUARANTINE_SHARE_TO_WARN = 0.05
+DEALER_CHECK = "dealer_"
+"""How the names of the dealers' checks begin."""
 
 
 def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
@@ -79,7 +81,7 @@ def _rejected_check(entity: str, counts: Collection[StageCounts]) -> dg.AssetChe
 
 def dealer_check_name(dealer_id: str) -> str:
     """The name of a dealer's check; Dagster allows no hyphen in it."""
-    return "dealer_" + dealer_id.replace("-", "_")
+    return DEALER_CHECK + dealer_id.replace("-", "_")
 
 
 def dealer_check_specs(dealer_ids: Sequence[str], asset: str) -> list[dg.AssetCheckSpec]:

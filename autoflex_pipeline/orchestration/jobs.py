@@ -9,7 +9,7 @@ import dagster as dg
 
 from autoflex_pipeline.orchestration.preview import REPORT
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.state import runs, summaries
+from autoflex_pipeline.state import alerts, runs, summaries
 
 KIND_TAG = "autoflex/kind"
 """``dagster.yaml`` limits how many runs of a kind there are at once."""
@@ -110,7 +110,7 @@ def delete_old_runs(
             context.instance.delete_run(run.run_id)
             deleted += 1
     with installation.state.begin() as connection:
-        forgotten = runs.forget_before(connection, before) + summaries.forget_before(connection, before)
+        forgotten = sum(kept.forget_before(connection, before) for kept in (runs, summaries, alerts))
     context.log.info(f"deleted {deleted} runs and {forgotten} of their records older than {config.keep_days} days")
 
 

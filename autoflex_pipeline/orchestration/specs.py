@@ -246,21 +246,14 @@ def described(spec: dg.AssetSpec, settings: OrchestrationSettings) -> dg.AssetSp
     )
 
 
-def doc_address(settings: OrchestrationSettings, page: str) -> str:
-    """Where a page of the documentation is found, such as ``runbook.md#holds``: on the site, else in the folder."""
-    if settings.docs_url is None:
-        return f"docs/{page}"
-    return f"{settings.docs_url}/{page.replace('.md', '.html')}"
-
-
 def doc_link(settings: OrchestrationSettings, page: str) -> dg.MetadataValue[Any]:
     """The same as metadata."""
-    address = doc_address(settings, page)
+    address = settings.doc_address(page)
     return dg.MetadataValue.path(address) if settings.docs_url is None else dg.MetadataValue.url(address)
 
 
 def _description(settings: OrchestrationSettings, about: About) -> str:
-    address = doc_address(settings, about.runbook)
+    address = settings.doc_address(about.runbook)
     shown = f"`{address}`" if settings.docs_url is None else f"[{about.runbook}]({address})"
     lines = {
         "Grain": about.grain,

@@ -122,7 +122,7 @@ class StateStore:
 
     def _ensure_schema(self) -> None:
         # Every module that declares a table must be known before the tables are made.
-        from autoflex_pipeline.state import dealers, holds, ledger, marks, outbox, runs, summaries  # noqa: F401
+        from autoflex_pipeline.state import alerts, dealers, holds, ledger, marks, outbox, runs, summaries  # noqa: F401
 
         with self.begin() as connection:
             metadata.create_all(connection)

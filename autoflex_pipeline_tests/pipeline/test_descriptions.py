@@ -46,13 +46,16 @@ def test_every_check_says_what_to_do(repository: dg.RepositoryDefinition) -> Non
         assert len(spec.description or "") >= MINIMUM, spec.key
 
 
-def test_every_job_and_schedule_has_a_description(repository: dg.RepositoryDefinition) -> None:
+def test_every_job_schedule_and_sensor_has_a_description(repository: dg.RepositoryDefinition) -> None:
     jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
     assert {job.name for job in jobs} >= {"sync", "nightly", "backfill", "trim", "resend"}
     for job in jobs:
         assert len(job.description or "") >= MINIMUM, job.name
     for schedule in repository.schedule_defs:
         assert len(schedule.description or "") >= MINIMUM, schedule.name
+    assert {sensor.name for sensor in repository.sensor_defs} >= {"alerts", "run_failures"}
+    for sensor in repository.sensor_defs:
+        assert len(sensor.description or "") >= MINIMUM, sensor.name
 
 
 def test_every_option_of_a_run_has_a_description() -> None:

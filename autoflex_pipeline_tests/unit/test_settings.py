@@ -24,6 +24,24 @@ api_key_env = "JANSEN_API_KEY"
 username_env = "JANSEN_USERNAME"
 password_env = "JANSEN_PASSWORD"
 """
+ALERTS = """
+[[alerts]]
+name = "team"
+to = "webhook"
+"""
+HOOK = """
+[alerts.webhook]
+url_env = "HOOK_URL"
+"""
+MAIL = """
+[[alerts]]
+name = "mail"
+to = "email"
+[alerts.email]
+host = "smtp.example"
+sender = "a@c.nl"
+recipients = ["b@c.nl"]
+"""
 WHOLE = """
 [warehouse]
 path = "data/warehouse.duckdb"
@@ -146,6 +164,17 @@ def test_the_defaults_are_those_of_the_contract(file: Path) -> None:
         (HEAD + "max_concurrency = 8.0\n" + DEALER, "claire.max_concurrency: 8.0", "integer"),
         (HEAD.replace("https", "ftp") + DEALER, "claire.base_url: 'ftp://claire.example/api'", "http"),
         (HEAD + "max_concurrency = 0\n" + DEALER, "claire.max_concurrency: 0", "greater than or equal to 1"),
+        (HEAD + DEALER + ALERTS.replace("webhook", "sms"), "alerts[0].to: 'sms'", "'email'"),
+        (HEAD + DEALER + ALERTS, "alerts[0]", "needs a section [alerts.webhook]"),
+        (HEAD + DEALER + ALERTS.replace('"webhook"', '"log"') + HOOK, "alerts[0]", "does not go with a section"),
+        (HEAD + DEALER + ALERTS + 'kinds = ["noise"]\n' + HOOK, "alerts[0].kinds[0]: 'noise'", "'silent_feed'"),
+        (HEAD + DEALER + ALERTS + 'dealers = ["nobody"]\n' + HOOK, "'nobody'", "not in the file"),
+        (HEAD + DEALER + 2 * (ALERTS + HOOK), "alerts", "the same name"),
+        (HEAD + DEALER + ALERTS + HOOK + 'url = "https://hook.example"\n', "alerts[0].webhook.url", "unknown key"),
+        (HEAD + DEALER + MAIL + 'security = "none"\n', "alerts[0].email", "on this machine"),
+        (HEAD + DEALER + MAIL + 'username_env = "U"\n', "alerts[0].email", "go together"),
+        (HEAD + DEALER + MAIL.replace("b@c.nl", "b"), "alerts[0].email.recipients[0]: 'b'", "pattern"),
+        (HEAD + DEALER + '[dealers.alerts]\nroutes = ["team"]\n', "'team'", "not in the file"),
         (HEAD + DEALER + API.replace("dms.example", "u:p@dms.example"), "dealers[0].api.login_url", "no credentials"),
         (HEAD + DEALER + API.replace("/v2", "/v2?a=b"), "dealers[0].api.login_url", "no query"),
         (HEAD + DEALER + API.replace("JANSEN_API_KEY", "not a name"), "dealers[0].api.api_key_env", "pattern"),

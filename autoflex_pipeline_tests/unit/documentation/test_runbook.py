@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from autoflex_pipeline.alerts.kinds import KINDS
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.checks import dealer_check_name
@@ -56,6 +57,10 @@ def test_every_state_that_status_counts_has_its_paragraph() -> None:
 
 def test_every_kind_of_hold_has_its_paragraph() -> None:
     assert set(CHAPTERS["Holds"]) == set(HoldKind.__args__)
+
+
+def test_every_kind_of_alert_has_its_paragraph() -> None:
+    assert set(CHAPTERS["Alerts"]) == {f"alert_{kind}" for kind in KINDS}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,221 @@
+"""What goes wrong in a run is told to the configured routes, once per change, and nothing personal with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from autoflex_pipeline.alerts.watching import watch
+from autoflex_pipeline.orchestration.build import build_definitions
+from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.state.dealers import remember
+from autoflex_pipeline_tests.commands import command
+from autoflex_pipeline_tests.receivers import Receiver, receiving
+from autoflex_pipeline_tests.world import JANSEN, World, load, variable
+
+ROUTE = '[[alerts]]\nname = "team"\nto = "webhook"\nquiet_minutes = 0\n[alerts.webhook]\nurl_env = "HOOK_URL"\n'
+
+
+@pytest.fixture
+def receiver(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as running:
+        monkeypatch.setenv("HOOK_URL", f"{running.url}/geheim")
+        world.config.write_text(world.config.read_text("utf-8") + ROUTE, "utf-8")
+        world.restart()
+        yield running
+
+
+def look(world: World) -> None:
+    opened = world.installation
+    watch(opened.settings, opened.state, clock=opened.clock)
+
+
+def test_a_refused_login_is_told_when_it_begins_lasts_and_ends(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
+        world.tick(dealers=(JANSEN,))
+        look(world)
+        look(world)
+        assert receiver.changes == [("opened", "login")]
+        assert receiver.alerts[0]["dealer_id"] == JANSEN
+        assert variable(JANSEN, "PASSWORD") in receiver.texts[0], "which variable to correct"
+        world.pass_time(minutes=61)
+        look(world)
+        assert receiver.alerts[-1]["change"] == "worse"
+        assert receiver.alerts[-1]["severity"] == "critical"
+    world.restart()
+    world.tick(dealers=(JANSEN,))
+    look(world)
+    assert receiver.changes[2:] == [("recovered", "login")]
+
+
+def test_words_of_a_vendor_and_of_records_are_in_no_message(world: World, receiver: Receiver) -> None:
+    """What a vendor quotes in an error may be anyone's name; a message leaves the house."""
+    load(world)
+    world.autoflex.set_fault("error", endpoint="vehicle", code=404, message="Mevr. van den Berg is onbekend")
+    summary = world.tick(dealers=(JANSEN,))
+    look(world)
+    assert "Berg" in summary[JANSEN]["error"], "the vendor's words are where only the data team looks"
+    assert receiver.changes == [("opened", "source")]
+    for text in receiver.texts:
+        for value in ("Berg", "GH123J", "Klant wacht", "geheim"):
+            assert value not in text
+
+
+def test_rejected_documents_are_told_with_their_number(world: World, receiver: Receiver) -> None:
+    load(world, orders=3)
+    world.claire.set_fault("status_before", status=422)
+    world.tick()
+    look(world)
+    assert receiver.changes == [("opened", "rejected")]
+    assert "What: 3 appointments" in receiver.texts[0]
+
+
+def test_a_dealer_that_no_run_takes_any_more_is_late(world: World, receiver: Receiver) -> None:
+    good_run(world)
+    world.pass_time(minutes=59)
+    look(world)
+    assert receiver.changes == []
+    world.pass_time(minutes=2)
+    look(world)
+    assert receiver.changes == [("opened", "late")], "and nothing of the dealer that no run ever took"
+    good_run(world)
+    look(world)
+    assert receiver.changes[1:] == [("recovered", "late")]
+
+
+def test_a_nearly_full_disk_is_told_although_no_run_starts(world: World, receiver: Receiver) -> None:
+    world.configure(warehouse={"min_free_mb": 10_000_000})
+    world.config.write_text(world.config.read_text("utf-8") + ROUTE, "utf-8")
+    world.restart()
+    look(world)
+    assert receiver.changes == [("opened", "run_refused")]
+    assert "the disk is nearly full" in receiver.texts[0]
+
+
+def with_history(world: World) -> None:
+    """Eight weeks in which a run brought a change every ten minutes from 08:00 to 17:00, and a good run just now."""
+    here = world.now.astimezone(ZoneInfo("Europe/Amsterdam"))
+    days = [here - timedelta(weeks=week) for week in range(1, 9)]
+    moments = [day.replace(hour=8, minute=0) + timedelta(minutes=10 * step) for day in days for step in range(54)]
+    with world.installation.warehouse.open() as connection:
+        for place, moment in enumerate(moments):
+            run = f"run-{place}"
+            connection.execute(
+                "INSERT INTO extract (extract_id, dealer_id, entity, source, started_at, run_id) "
+                "VALUES ($run, $dealer, 'order', 'api:open_orders', $moment, $run)",
+                {"run": run, "dealer": JANSEN, "moment": moment},
+            )
+            connection.execute(
+                "INSERT INTO raw_record (seq, dealer_id, entity, record_key, extract_id, fetched_at, run_id) "
+                "VALUES ($seq, $dealer, 'order', '1', $run, $moment, $run)",
+                {"seq": place, "dealer": JANSEN, "run": run, "moment": moment},
+            )
+
+
+def good_run(world: World) -> None:
+    with world.installation.state.begin() as connection:
+        values = {"last_attempt_at": world.now, "last_success_at": world.now, "last_run_id": "now"}
+        remember(connection, JANSEN, **values)
+
+
+def change(world: World) -> None:
+    with world.installation.warehouse.open() as connection:
+        connection.execute("UPDATE raw_record SET fetched_at = $now WHERE seq = 0", {"now": world.now})
+
+
+def test_a_feed_that_goes_silent_is_told_once_and_is_over_when_something_changes(
+    world: World, receiver: Receiver
+) -> None:
+    """It was told as recovered at midnight, when nothing is usual, although nothing had changed."""
+    with_history(world)
+    world.now = world.now.replace(hour=8, minute=20)  # 09:20 there; changes usually begin at 08:00
+    for _ in range(3):
+        good_run(world)
+        look(world)
+        world.pass_time(minutes=15)
+    assert receiver.changes == [("opened", "silent_feed")]
+    assert "no change since 2026-11-17 16:50 CET; usually 10 runs bring changes" in receiver.texts[0]
+    world.pass_time(hours=16)
+    good_run(world)
+    look(world)
+    assert len(receiver.changes) == 1
+    world.pass_time(minutes=11)
+    change(world)
+    good_run(world)
+    look(world)
+    assert receiver.changes[1:] == [("recovered", "silent_feed")]
+
+
+def test_a_feed_is_not_called_silent_while_nobody_looks_at_it(world: World, receiver: Receiver) -> None:
+    with_history(world)
+    good_run(world)
+    world.pass_time(minutes=31)
+    look(world)
+    assert receiver.changes == []
+
+
+def evaluate(sensor_name: str, installation: Installation, instance: dg.DagsterInstance) -> str:
+    definitions = build_definitions(installation)
+    sensor = definitions.get_repository_def().get_sensor_def(sensor_name)
+    context = dg.build_sensor_context(
+        instance=instance, definitions=definitions, resources={"installation": installation}
+    )
+    tick = sensor.evaluate_tick(context)
+    return str(tick.skip_message)
+
+
+def test_the_sensor_tells_red_runs_and_failing_checks_once(world: World, receiver: Receiver) -> None:
+    load(world, orders=2)
+    instance = dg.DagsterInstance.ephemeral()
+    sync = build_definitions(world.installation).resolve_job_def("sync")
+
+    def run() -> None:
+        sync.execute_in_process(instance=instance, raise_on_error=False)
+
+    analytics = world.installation.settings.warehouse.analytics_path
+    analytics.mkdir(parents=True)  # the publication fails: a red run
+    run()
+    for _ in range(2):
+        evaluate("alerts", world.installation, instance)
+    assert receiver.changes == [("opened", "run_failed")]
+    assert receiver.alerts[0]["subject"] == "sync"
+    analytics.rmdir()
+    world.autoflex.load(JANSEN, {"relation": [{"relation_id": 3001, "last_name": None, "company_name": None}]})
+    world.pass_time(minutes=11)
+    run()
+    told = evaluate("alerts", world.installation, instance)
+    assert receiver.changes[1:] == [("recovered", "run_failed"), ("opened", "check_failed")]
+    assert receiver.alerts[-1]["subject"] == "party: few_rejected"
+    assert receiver.alerts[-1]["severity"] == "warning"
+    assert told == "open: check_failed party: few_rejected; 2 messages sent, 0 still to go"
+
+
+def test_the_command_lists_what_is_open_and_tries_the_routes(world: World, receiver: Receiver) -> None:
+    load(world)
+    world.claire.set_fault("status_before", status=422)
+    assert "nobody has looked yet" in command(world, "alerts", "list").err
+    world.tick()
+    receiver.answers = [500, 200]
+    assert command(world, "alerts", "watch").code == 1, "the message is still to go"
+    listed = command(world, "alerts", "list")
+    assert "Claire rejects documents" in listed.out
+    assert "the webhook answered 500" in listed.out
+    parsed = json.loads(command(world, "alerts", "list", "--json").out)
+    assert [(row["dealer_id"], row["kind"], row["size"]) for row in parsed["alerts"]] == [(JANSEN, "rejected", 3)]
+    assert datetime.fromisoformat(parsed["alerts"][0]["opened_at"]) == world.now
+    assert len(parsed["unsent"]) == 1
+    tried = command(world, "alerts", "test")
+    assert (tried.code, tried.out) == (0, "team: sent\n")
+    assert receiver.alerts[-1]["kind"] == "test"
+    receiver.answers = [403]
+    tried = command(world, "alerts", "test", "--route", "team")
+    assert (tried.code, tried.out) == (1, "team: NOT SENT: the webhook answered 403\n")
+    assert command(world, "alerts", "test", "--route", "nobody").code == 2
