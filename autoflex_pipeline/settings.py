@@ -406,11 +406,15 @@ class Settings(_Section):
         for route in self.alerts:
             for dealer_id in route.dealers:
                 if dealer_id not in self.dealer_ids:
-                    raise ValueError(f"alerts: {route.name!r} names the dealer {dealer_id!r}, which is not in the file")
+                    raise ValueError(
+                        f"alerts.dealers: {dealer_id!r} (of {route.name!r}) is not the id of a dealer in this file"
+                    )
         for dealer in self.dealers:
             for name in dealer.alerts.routes or ():
                 if name not in names:
-                    raise ValueError(f"dealers: {dealer.id!r} names the alerts {name!r}, which are not in the file")
+                    raise ValueError(
+                        f"dealers.alerts.routes: {name!r} (of {dealer.id!r}) is not the name of an [[alerts]] section"
+                    )
         return self
 
     @cached_property
