@@ -5,6 +5,7 @@ All of it runs in the caller's transaction, for any number of extracts at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pyarrow as arrow
 
 from autoflex_pipeline.sources.extract import Extract
 
-_SQL = Path(__file__).with_name("storing.sql").read_text(encoding="utf-8").split("-- step\n")[1:]
+_SQL = Path(__file__).with_name("storing.sql").read_text(encoding="utf-8")
+_STEPS = re.findall(r"^-- step ?(\w*)\n(.*?)(?=^-- step|\Z)", _SQL, flags=re.MULTILINE | re.DOTALL)
+"""What each step needs, empty for always, and its statement."""
 
 _RECORDS = arrow.schema(
     [
@@ -59,16 +62,30 @@ def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Ext
     """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist."""
     if not extracts:
         return
+    there = _there(connection, extracts)
     connection.register("incoming_record", _records(extracts))
     connection.register("incoming_extract", _extracts(extracts, run_id))
     connection.register("incoming_list", _lists(extracts))
     connection.register("incoming_not_found", _not_found(extracts))
     try:
-        for statement in _SQL:
-            connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
+        for needed, statement in _STEPS:
+            if not needed or needed in there:
+                connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
     finally:
         for name in ("incoming_record", "incoming_extract", "incoming_list", "incoming_not_found"):
             connection.unregister(name)
+
+
+def _there(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> set[str]:
+    """Which of the things that a step can need are there: a step over nothing costs as much as one with work."""
+    keyless = connection.execute("SELECT 1 FROM sighting WHERE record_key IS NULL LIMIT 1").fetchone()
+    found = {
+        "orders": any(record.entity == "order" for extract in extracts for record in extract.records),
+        "lists": any(extract.entity == "order_line" and extract.read_ids for extract in extracts),
+        "not_found": any(extract.not_found for extract in extracts),
+        "keyless": keyless is not None,
+    }
+    return {name for name, is_there in found.items() if is_there}
 
 
 def _records(extracts: Sequence[Extract]) -> arrow.Table:

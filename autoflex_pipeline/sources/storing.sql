@@ -1,4 +1,5 @@
--- The steps of storing extracts; incoming_* are the tables that storing.py registers. Each runs on its own, in order.
+-- The steps of storing extracts; incoming_* are the tables that storing.py registers. Each runs on its own, in order,
+-- and one that names what it needs ("-- step lists", see storing.py) only when that is there.
 -- step
 INSERT INTO extract BY NAME SELECT * FROM incoming_extract;
 -- step
@@ -43,7 +44,7 @@ LEFT JOIN known_before AS known
   ON known.dealer_id = arrived.dealer_id
  AND known.entity = arrived.entity
  AND known.identity = arrived.identity;
--- step
+-- step keyless
 CREATE OR REPLACE TEMP TABLE known_keyless AS
 SELECT sighting.dealer_id, sighting.entity, sighting.raw_seq, sighting.extract_id
 FROM sighting
@@ -56,7 +57,7 @@ WHERE sighting.dealer_id = seen_now.dealer_id
       = coalesce(seen_now.record_key, chr(1) || seen_now.raw_hash);
 -- step
 INSERT INTO sighting BY NAME SELECT * FROM seen_now;
--- step
+-- step keyless
 -- Records without a key that a later complete reading no longer brings: of the same list, or of their order's lines.
 -- Whatever they have become, nothing tells that it was them: their entries in quarantine can only be closed.
 CREATE OR REPLACE TEMP TABLE keyless_gone AS
@@ -74,10 +75,10 @@ FROM known_keyless AS before
 JOIN raw_record ON raw_record.seq = before.raw_seq
 JOIN incoming_list AS list ON list.dealer_id = before.dealer_id AND list.record_key = raw_record.parent_key
 WHERE before.entity = 'order_line';
--- step
+-- step keyless
 UPDATE quarantine SET state = 'gone'
 WHERE state = 'open' AND dms_number IS NULL AND raw_seq IN (FROM keyless_gone);
--- step
+-- step keyless
 -- Coming back, such a record is new.
 DELETE FROM sighting WHERE record_key IS NULL AND raw_seq IN (FROM keyless_gone);
 -- step
@@ -85,15 +86,15 @@ DELETE FROM nonexistent USING seen_now
 WHERE nonexistent.dealer_id = seen_now.dealer_id
   AND nonexistent.entity = seen_now.entity
   AND nonexistent.record_key = seen_now.record_key;
--- step
+-- step not_found
 DELETE FROM nonexistent USING incoming_not_found AS gone
 WHERE nonexistent.dealer_id = gone.dealer_id
   AND nonexistent.entity = gone.entity
   AND nonexistent.record_key = gone.record_key;
--- step
+-- step not_found
 INSERT INTO nonexistent
 SELECT dealer_id, entity, record_key, max(read_at) FROM incoming_not_found GROUP BY ALL;
--- step
+-- step lists
 -- The lines of each order that was read completely, in the order given; an order without lines has an empty list.
 CREATE OR REPLACE TEMP TABLE list_now AS
 SELECT list.dealer_id, list.record_key AS order_key,
@@ -106,13 +107,13 @@ LEFT JOIN arrived
  AND arrived.entity = 'order_line'
  AND arrived.parent_key = list.record_key
 GROUP BY list.dealer_id, list.record_key;
--- step
+-- step lists
 CREATE OR REPLACE TEMP TABLE list_changed AS
 SELECT list_now.dealer_id, list_now.order_key, list_now.line_keys AS new_keys, known.line_keys AS old_keys
 FROM list_now
 LEFT JOIN line_list AS known USING (dealer_id, order_key)
 WHERE known.line_keys IS DISTINCT FROM list_now.line_keys;
--- step
+-- step lists
 -- A line may have another place, or none, although its own record is as it was.
 INSERT INTO restage
 SELECT DISTINCT dealer_id, 'order_line', line_key
@@ -126,19 +127,19 @@ WHERE is_known
        FROM arrived_new
        WHERE arrived_new.entity = 'order_line' AND arrived_new.dealer_id = touched.dealer_id
          AND arrived_new.record_key = touched.line_key);
--- step
+-- step lists
 INSERT INTO document_dirty SELECT dealer_id, order_key FROM list_changed;
--- step
+-- step lists
 DELETE FROM line_list USING list_now
 WHERE line_list.dealer_id = list_now.dealer_id AND line_list.order_key = list_now.order_key;
--- step
+-- step lists
 INSERT INTO line_list BY NAME SELECT * FROM list_now;
--- step
+-- step orders
 -- An order that is seen again: an unconfirmed absence is forgotten, a confirmed one is undone by staging.
 DELETE FROM absence USING seen_now
 WHERE seen_now.entity = 'order' AND absence.confirmed_at IS NULL
   AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key;
--- step
+-- step orders
 INSERT INTO restage
 SELECT absence.dealer_id, 'order', absence.dms_number
 FROM absence
@@ -146,7 +147,7 @@ JOIN seen_now
   ON seen_now.entity = 'order'
  AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key
 WHERE absence.returned_at IS NULL;
--- step
+-- step orders
 UPDATE absence SET returned_at = seen_now.seen_at
 FROM seen_now
 WHERE seen_now.entity = 'order' AND absence.returned_at IS NULL

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,10 +17,11 @@ from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
 from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
 from autoflex_pipeline_tests.faults.histories.compare import differences
 from autoflex_pipeline_tests.faults.histories.edits import CARS, DEALERS, ORDERS, PEOPLE, Edit, Put, edits
+from autoflex_pipeline_tests.faults.histories.events import events_of
 from autoflex_pipeline_tests.faults.histories.in_process import Wire
 from autoflex_pipeline_tests.faults.histories.judge import Judge, Reach
 from autoflex_pipeline_tests.faults.histories.model import DealerModel, Sight, copy_of
-from autoflex_pipeline_tests.faults.histories.site import Site, Stopwatch, open_site
+from autoflex_pipeline_tests.faults.histories.site import STARTS, Site, Stopwatch, open_site
 from autoflex_pipeline_tests.faults.histories.troubles import (
     Fault,
     autoflex_faults,
@@ -52,7 +54,7 @@ HEALED = {
 class Histories(RuleBasedStateMachine):
     """Two dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
 
-    ``histories``, ``runs`` and ``kills`` count them.
+    ``histories``, ``runs`` and ``kills`` count them, ``events`` what else happened.
     """
 
     template: ClassVar[Path]
@@ -61,6 +63,7 @@ class Histories(RuleBasedStateMachine):
     histories: ClassVar[int] = 0
     runs: ClassVar[int] = 0
     kills: ClassVar[int] = 0
+    events: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,13 +76,15 @@ class Histories(RuleBasedStateMachine):
         type(self).histories += 1
 
     @initialize(
+        start=st.sampled_from(STARTS),
         orders=st.integers(2, 6),
         last_modified=st.sampled_from(("present", "present", "present", "null", "absent", "unknown")),
         list_shape=st.sampled_from(("envelope", "bare")),
         error_status=st.sampled_from(("200", "real")),
     )
-    def begin(self, orders: int, last_modified: str, list_shape: str, error_status: str) -> None:
+    def begin(self, start: datetime, orders: int, last_modified: str, list_shape: str, error_status: str) -> None:
         """Both dealers have the same orders, each with two lines, and the same cars and parties."""
+        self.site.now = start
         self.absent_lines = last_modified != "present"
         given = {"last_modified": last_modified, "list_shape": list_shape, "error_status": error_status}
         for dealer in DEALERS:
@@ -99,7 +104,10 @@ class Histories(RuleBasedStateMachine):
     @rule(span=st.sampled_from(SPANS))
     def clock(self, span: dict[str, float]) -> None:
         """Time passes."""
+        before = self.site.now.astimezone(ZONE).utcoffset()
         self.site.pass_time(**span)
+        if self.site.now.astimezone(ZONE).utcoffset() != before:
+            self.events["time passed over a night of a clock change"] += 1
 
     @rule(edits=st.lists(edits, min_size=1, max_size=4), full=st.booleans(), allow_mass_change=st.booleans())
     def run(self, edits: list[Edit], full: bool, allow_mass_change: bool) -> None:
@@ -132,6 +140,11 @@ class Histories(RuleBasedStateMachine):
         """A run while Claire misbehaves."""
         self._do(edits)
         self._run(claire=faults, allow_mass_change=True)
+
+    @rule(edits=st.lists(edits, min_size=1, max_size=4), at=st.integers(1, 30), full=st.booleans())
+    def run_with_edits_meanwhile(self, edits: list[Edit], at: int, full: bool) -> None:
+        """People at the dealers work while a run reads: after its request number ``at``."""
+        self._run(meanwhile=(at, edits), full=full, allow_mass_change=True)
 
     @rule(edits=st.lists(edits, max_size=3), at=st.integers(1, 260), full=st.booleans())
     def run_killed(self, edits: list[Edit], at: int, full: bool) -> None:
@@ -249,6 +262,7 @@ class Histories(RuleBasedStateMachine):
                 self.serial += 1
                 noted = {"notes": f"#{self.serial} {edit.fields['notes']}"}
                 edit = Put(edit.dealer, edit.entity, edit.number, edit.fields | noted)
+            self.events.update(events_of(edit, self.dealers[edit.dealer], self._today()))
             for dealer, entity, number, row in self.dealers[edit.dealer].apply(edit):
                 given = copy_of(row)
                 if given is None:
@@ -264,17 +278,22 @@ class Histories(RuleBasedStateMachine):
         compare: bool = True,
         months: Any = None,
         kill_at: int | None = None,
+        meanwhile: tuple[int, Sequence[Edit]] | None = None,
         **options: Any,
     ) -> None:
         chosen = options.get("dealers") or DEALERS
         faulted = self._set_faults(autoflex, claire)
+        if meanwhile is not None:
+            at, edits_meanwhile = meanwhile
+            faulted |= {edit.dealer for edit in edits_meanwhile}
+            self.site.after_requests(at, lambda: self._edit_meanwhile(edits_meanwhile))
         reach: Reach = "months" if months is not None else "full" if options.get("full") else "tick"
         before = self.judge.before(chosen, faulted, dry_run=options.get("dry_run", False), reach=reach)
         summary = self.site.run(kill_at=kill_at, months=months, **options)
         type(self).runs += 1
         type(self).kills += summary is None
-        self.site.autoflex.faults.clear()
-        self.site.claire.faults.clear()
+        self.events["backfills" if months is not None else "dry runs" if options.get("dry_run") else "syncs"] += 1
+        self._clear_faults()
         self.site.watch.advance(3600)
         self.judge.after(before)
         if any(stops_the_connection(fault) for fault in claire):
@@ -318,6 +337,19 @@ class Histories(RuleBasedStateMachine):
                 faulted.update(dealer for dealer, location in LOCATIONS.items() if location == fault["location"])
             self.judge.expect_refusals(fault)
         return faulted
+
+    def _clear_faults(self) -> None:
+        self.site.after_requests(None)
+        for name, board in (("Autoflex", self.site.autoflex.faults), ("Claire", self.site.claire.faults)):
+            for fault in board.all():
+                self.events[f"fault of {name}: {fault.kind}"] += fault.hits
+            board.clear()
+
+    def _edit_meanwhile(self, edits: Sequence[Edit]) -> None:
+        for dealer in {edit.dealer for edit in edits}:
+            self._see(dealer, "maybe")
+        self._do(edits)
+        self.events["edits during a run"] += 1
 
     def _see(self, dealer: str, sight: Sight) -> None:
         self.dealers[dealer].observe(sight, self.site.now, self._today(), absent_lines=self.absent_lines)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,8 +37,8 @@ AUTOFLEX, CLAIRE = "autoflex.localhost", "claire.localhost"
 ROWS_PER_PAGE = 3
 """So few that a small dealer has several pages, between which rows can move."""
 
-START = datetime(2026, 10, 20, 7, 0, tzinfo=UTC)
-"""Five days before the clock is put back in Europe."""
+STARTS = (datetime(2026, 10, 20, 7, 0, tzinfo=UTC), datetime(2027, 3, 24, 7, 0, tzinfo=UTC))
+"""Some days before the clock is put back in Europe, and before it is put forward."""
 
 
 class Stopwatch:
@@ -60,7 +61,8 @@ class Site:
 
     def __init__(self, folder: Path, wire: Wire, watch: Stopwatch) -> None:
         self.folder, self.wire, self.watch = folder, wire, watch
-        self.now = START
+        self.now = STARTS[0]
+        self._meanwhile: tuple[int, Callable[[], object]] | None = None
         dealers = [sandbox_dealer(dealer_id) for dealer_id in LOCATIONS]
         self.autoflex = AutoflexService(folder / "autoflex", dealers, clock=lambda: self.now)
         keys = [ClaireKey("tests", CLAIRE_KEY, tuple(LOCATIONS.values()))]
@@ -105,10 +107,26 @@ class Site:
         """The clock moves forward."""
         self.now += timedelta(**span)
 
+    def after_requests(self, count: int | None, do: Callable[[], object] = lambda: None) -> None:
+        """Do something once, as soon as so many requests more were answered; None: nothing."""
+        self._meanwhile = None if count is None else (count, do)
+
+    def _answered(self) -> None:
+        if self._meanwhile is None:
+            return
+        left, do = self._meanwhile
+        self._meanwhile = (left - 1, do) if left > 1 else None
+        if left <= 1:
+            do()
+
+    def _after(self, process: Process) -> None:
+        self._answered()
+        process.life.moment()
+
     def _new_process(self) -> Process:
         process = Process(self.settings, clock=lambda: self.now, sleep=self.watch.advance)
         self.wire.before = lambda host: process.life.moment()
-        self.wire.after = lambda host: process.life.moment()
+        self.wire.after = lambda host: self._after(process)
         return process
 
 
@@ -161,6 +179,8 @@ def history_ground() -> Iterator[tuple[Wire, Stopwatch]]:
         stack.enter_context(patch.object(autoflex_api, "ROWS_PER_PAGE", ROWS_PER_PAGE))
         stack.enter_context(patch.object(run_context, "DEALERS_AT_ONCE", 1))
         stack.callback(wire.close)
+        gc.freeze()  # what was imported is not searched for garbage again and again: that took a tenth of the time
+        stack.callback(gc.unfreeze)
         yield wire, watch
 
 

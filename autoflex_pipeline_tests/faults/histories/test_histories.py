@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
@@ -22,10 +23,16 @@ SEED = int(os.environ.get("HISTORIES_SEED", "0"))
 STEPS = int(os.environ.get("HISTORIES_STEPS", "10"))
 BLOB = os.environ.get("HISTORIES_BLOB", "")
 """What a failure prints: that history again, and no other."""
+SHRINK = bool(os.environ.get("HISTORIES_SHRINK", ""))
+"""Make a failing history as short as it can be: that takes many times as long as finding it."""
+
+MEMORY = Path("/dev/shm")
+"""Where there is one, files are in memory: death is played here, and what a disk keeps through a real one is judged by
+the crash matrix."""
 
 
 @pytest.mark.timeout(0)
-def test_the_invariants_hold_in_every_history(tmp_path: Path) -> None:
+def test_the_invariants_hold_in_every_history() -> None:
     """``HISTORIES`` of them, always the same ones unless ``HISTORIES_SEED`` is set."""
     chosen = settings(
         max_examples=COUNT,
@@ -36,17 +43,18 @@ def test_the_invariants_hold_in_every_history(tmp_path: Path) -> None:
         print_blob=True,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if SHRINK else [])),
     )
 
     class Chosen(Histories):
-        template, folder = prepare(tmp_path / "template"), tmp_path / "history"
+        pass
 
     if SEED:
         seed(SEED)(Chosen)
     if BLOB:
         reproduce_failure(hypothesis_version, BLOB.encode())(Chosen)
-    with history_ground() as Chosen.ground:
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as base, history_ground() as Chosen.ground:
+        Chosen.template, Chosen.folder = prepare(Path(base) / "template"), Path(base) / "history"
         try:
             run_state_machine_as_test(Chosen, settings=chosen)
         except Exception as failure:
@@ -54,3 +62,4 @@ def test_the_invariants_hold_in_every_history(tmp_path: Path) -> None:
                 failure.add_note(f"Run it again: HISTORIES_STEPS={STEPS} HISTORIES_BLOB='{blob}' make histories")
             raise
     print(f"\n{Chosen.histories} histories of up to {STEPS} steps, {Chosen.runs} runs, {Chosen.kills} of them killed")
+    print("\n".join(f"{count:8,} {name}" for name, count in sorted(Chosen.events.items())))
