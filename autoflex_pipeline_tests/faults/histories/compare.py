@@ -73,9 +73,9 @@ class _Judge:
             return ["Claire has it, but it was never seen open"]
         if row is None:
             return self._gone()
-        if len(order.possible) != 1 or order.is_murky:
+        if order.version is None:
             return []  # bad now, and what was its last good version is not known
-        return [*self._own(order.possible[0]), *self._lines(), *self._car_and_customers(order.possible[0])]
+        return [*self._own(order.version), *self._lines(), *self._car_and_customers(order.version)]
 
     def _gone(self) -> list[str]:
         """An order that left the DMS for good: canceled, and else as it last was."""
@@ -168,11 +168,11 @@ class _Judge:
             if has and not (tracked and tracked.was_murky) and has.get("dms_nr") != number:
                 return [f"its car is {has}, but {number} is not there"], None
             return [], None
-        if has.get("dms_nr") != number and tracked.possible and not tracked.is_murky and len(tracked.possible) == 1:
-            return [f"its car is {has.get('dms_nr')}, not {number}"], None
-        if len(tracked.possible) != 1 or tracked.is_murky:
+        car = tracked.version
+        if car is None:
             return [], None
-        car = tracked.possible[0]
+        if has.get("dms_nr") != number:
+            return [f"its car is {has.get('dms_nr')}, not {number}"], None
         return _field_texts("car", car, has, tracked.ever, loose=tracked.was_murky), car
 
     def _customer(self, kind: str, number: str | None, has: Document | None, *, is_of_car: bool) -> list[str]:
@@ -188,14 +188,14 @@ class _Judge:
         if tracked is None or not tracked.ever:
             is_wrong = named not in (None, number) and not self._has_murky("relation")
             return [f"{kind} is {named}, but {number} is not there"] if is_wrong else []
-        if len(tracked.possible) != 1 or tracked.is_murky:
+        if tracked.version is None:
             return []
         if named != number:
             return [f"{kind} is {named}, not {number}"]
         fields = {name: value for name, value in (has or {}).items() if value is not None}
         return [
             f"{kind}: {text}"
-            for text in _field_texts("party", tracked.possible[0], fields, tracked.ever, loose=tracked.was_murky)
+            for text in _field_texts("party", tracked.version, fields, tracked.ever, loose=tracked.was_murky)
         ]
 
     def _has_murky(self, entity: str) -> bool:

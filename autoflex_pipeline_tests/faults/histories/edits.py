@@ -11,7 +11,12 @@ from autoflex_pipeline_tests.world import DEVRIES, JANSEN, line, order, relation
 
 Entity = Literal["order", "order_line", "vehicle", "relation"]
 
-DEALERS = (JANSEN, DEVRIES)
+LOCATIONS = {JANSEN: "101", DEVRIES: "202", **{f"garage-{place}": place for place in ("303", "404", "505", "606")}}
+DEALERS = tuple(LOCATIONS)
+"""Several at once: most of what a run costs is for the run, not for the dealer."""
+
+SEVERAL = 2 * len(DEALERS)
+"""So many edits at once at most."""
 ORDERS = tuple(range(50001, 50007))
 CARS = (7001, 7002, 7003)
 PEOPLE = (3001, 3002, 3003)

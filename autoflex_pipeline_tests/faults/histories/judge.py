@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from autoflex_pipeline.sandbox.claire import statuses
+from autoflex_pipeline_tests.faults.histories.edits import LOCATIONS
 from autoflex_pipeline_tests.faults.histories.model import DealerModel
 from autoflex_pipeline_tests.faults.histories.site import Site
 from autoflex_pipeline_tests.faults.histories.troubles import REFUSALS, Fault
-from autoflex_pipeline_tests.world import LOCATIONS
 
 TAKEN = ("created", "updated", "unchanged")
 

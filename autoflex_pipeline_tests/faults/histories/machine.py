@@ -16,7 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from autoflex_pipeline.sandbox.autoflex.faulty import AutoflexFault
 from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
 from autoflex_pipeline_tests.faults.histories.compare import differences
-from autoflex_pipeline_tests.faults.histories.edits import CARS, DEALERS, ORDERS, PEOPLE, Edit, Put, edits
+from autoflex_pipeline_tests.faults.histories.edits import (
+    CARS,
+    DEALERS,
+    LOCATIONS,
+    ORDERS,
+    PEOPLE,
+    SEVERAL,
+    Edit,
+    Put,
+    edits,
+)
 from autoflex_pipeline_tests.faults.histories.events import events_of
 from autoflex_pipeline_tests.faults.histories.in_process import Wire
 from autoflex_pipeline_tests.faults.histories.judge import Judge, Reach
@@ -29,7 +39,6 @@ from autoflex_pipeline_tests.faults.histories.troubles import (
     stops_the_connection,
 )
 from autoflex_pipeline_tests.pipeline.oracle import ZONE
-from autoflex_pipeline_tests.world import LOCATIONS
 
 GUARDED = ("guard_max_change", "no open work order at all", "came back without any")
 """What a run says that the mass-change guard, or its sister for lines, stopped."""
@@ -52,9 +61,10 @@ HEALED = {
 
 
 class Histories(RuleBasedStateMachine):
-    """Two dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
+    """Six dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
 
-    ``histories``, ``runs`` and ``kills`` count them, ``events`` what else happened.
+    ``histories``, ``runs`` and ``kills`` count them, ``events`` what else happened. ``untold`` are the dealers whose
+    DMS does not say when lines change.
     """
 
     template: ClassVar[Path]
@@ -72,22 +82,25 @@ class Histories(RuleBasedStateMachine):
         self.dealers = {dealer_id: DealerModel(dealer_id) for dealer_id in DEALERS}
         self.judge = Judge(self.site, self.dealers)
         self.serial = 0
-        self.absent_lines = False
+        self.untold: set[str] = set()
         type(self).histories += 1
 
     @initialize(
         start=st.sampled_from(STARTS),
         orders=st.integers(2, 6),
-        last_modified=st.sampled_from(("present", "present", "present", "null", "absent", "unknown")),
+        last_modified=st.tuples(*[st.sampled_from(("present", "present", "null", "absent", "unknown"))] * len(DEALERS)),
         list_shape=st.sampled_from(("envelope", "bare")),
         error_status=st.sampled_from(("200", "real")),
     )
-    def begin(self, start: datetime, orders: int, last_modified: str, list_shape: str, error_status: str) -> None:
-        """Both dealers have the same orders, each with two lines, and the same cars and parties."""
+    def begin(
+        self, start: datetime, orders: int, last_modified: tuple[str, ...], list_shape: str, error_status: str
+    ) -> None:
+        """All dealers have the same orders, each with two lines, and the same cars and parties."""
         self.site.now = start
-        self.absent_lines = last_modified != "present"
-        given = {"last_modified": last_modified, "list_shape": list_shape, "error_status": error_status}
-        for dealer in DEALERS:
+        for dealer, told in zip(DEALERS, last_modified, strict=True):
+            if told != "present":
+                self.untold.add(dealer)
+            given = {"last_modified": told, "list_shape": list_shape, "error_status": error_status}
             switches = self.site.autoflex.switches
             switches[dealer] = switches[dealer].model_copy(update=given)
             self._do(Put(dealer, "vehicle", number) for number in CARS)
@@ -96,7 +109,7 @@ class Histories(RuleBasedStateMachine):
                 self._do([Put(dealer, "order_line", number * 100 + place) for place in (1, 2)])
                 self._do([Put(dealer, "order", number)])
 
-    @rule(edits=st.lists(edits, min_size=1, max_size=4))
+    @rule(edits=st.lists(edits, min_size=1, max_size=SEVERAL))
     def dms(self, edits: list[Edit]) -> None:
         """People at the dealers work."""
         self._do(edits)
@@ -109,7 +122,7 @@ class Histories(RuleBasedStateMachine):
         if self.site.now.astimezone(ZONE).utcoffset() != before:
             self.events["time passed over a night of a clock change"] += 1
 
-    @rule(edits=st.lists(edits, min_size=1, max_size=4), full=st.booleans(), allow_mass_change=st.booleans())
+    @rule(edits=st.lists(edits, min_size=1, max_size=SEVERAL), full=st.booleans(), allow_mass_change=st.booleans())
     def run(self, edits: list[Edit], full: bool, allow_mass_change: bool) -> None:
         """A run in which nothing goes wrong, after some edits."""
         self._do(edits)
@@ -128,25 +141,28 @@ class Histories(RuleBasedStateMachine):
         self._run(dealers=(dealer,), allow_mass_change=True)
 
     @rule(
-        edits=st.lists(edits, min_size=1, max_size=4), faults=autoflex_faults, full=st.booleans(), allow=st.booleans()
+        edits=st.lists(edits, min_size=1, max_size=SEVERAL),
+        faults=autoflex_faults,
+        full=st.booleans(),
+        allow=st.booleans(),
     )
     def run_with_faults_of_autoflex(self, edits: list[Edit], faults: list[Fault], full: bool, allow: bool) -> None:
         """A run while a DMS misbehaves."""
         self._do(edits)
         self._run(autoflex=faults, full=full, allow_mass_change=allow)
 
-    @rule(edits=st.lists(edits, min_size=1, max_size=4), faults=claire_faults)
+    @rule(edits=st.lists(edits, min_size=1, max_size=SEVERAL), faults=claire_faults)
     def run_with_faults_of_claire(self, edits: list[Edit], faults: list[Fault]) -> None:
         """A run while Claire misbehaves."""
         self._do(edits)
         self._run(claire=faults, allow_mass_change=True)
 
-    @rule(edits=st.lists(edits, min_size=1, max_size=4), at=st.integers(1, 30), full=st.booleans())
+    @rule(edits=st.lists(edits, min_size=1, max_size=SEVERAL), at=st.integers(1, 60), full=st.booleans())
     def run_with_edits_meanwhile(self, edits: list[Edit], at: int, full: bool) -> None:
         """People at the dealers work while a run reads: after its request number ``at``."""
         self._run(meanwhile=(at, edits), full=full, allow_mass_change=True)
 
-    @rule(edits=st.lists(edits, max_size=3), at=st.integers(1, 260), full=st.booleans())
+    @rule(edits=st.lists(edits, max_size=SEVERAL), at=st.integers(1, 400), full=st.booleans())
     def run_killed(self, edits: list[Edit], at: int, full: bool) -> None:
         """A run that dies at the moment ``at``: before or after a request, before, in or after a transaction."""
         self._do(edits)
@@ -160,7 +176,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         months=st.sampled_from(MONTHS),
-        dealers=st.sampled_from((DEALERS, DEALERS[:1])),
+        dealers=st.sampled_from((DEALERS, DEALERS[:1], DEALERS[2:4])),
         deliver_history=st.booleans(),
         kill_at=st.sampled_from((None, None, 60, 150)),
     )
@@ -352,7 +368,7 @@ class Histories(RuleBasedStateMachine):
         self.events["edits during a run"] += 1
 
     def _see(self, dealer: str, sight: Sight) -> None:
-        self.dealers[dealer].observe(sight, self.site.now, self._today(), absent_lines=self.absent_lines)
+        self.dealers[dealer].observe(sight, self.site.now, self._today(), absent_lines=dealer in self.untold)
 
     def _differences(self, dealers: Sequence[str], *, full: bool) -> list[str]:
         return [
@@ -362,7 +378,7 @@ class Histories(RuleBasedStateMachine):
                 self.dealers[dealer],
                 self.judge.held(dealer),
                 parts=full,
-                lines_of_billed=not self.absent_lines,
+                lines_of_billed=dealer not in self.untold,
                 exempt=self.judge.exempt(dealer),
                 history_was_sent=dealer in self.judge.history_was_sent,
                 hidden_are_seen=full,

@@ -31,13 +31,21 @@ class Tracked:
     is_murky: bool = False
     was_murky: bool = False
     """Whether a run may have read a version that a fault made up: of the possible ones, or ever."""
+    is_unsure: bool = False
+    """Whether perhaps no run has read any good version yet."""
+
+    @property
+    def version(self) -> Fields | None:
+        """The good version that a run read last; None when it is not known."""
+        return self.possible[0] if len(self.possible) == 1 and not self.is_murky and not self.is_unsure else None
 
     def saw(self, good: Fields | None, *, surely: bool) -> None:
         """A run read the present version (``surely``), or may have; None: a version that is rejected."""
         if good is not None:
             if surely:
-                self.possible, self.is_murky = [good], False
+                self.possible, self.is_murky, self.is_unsure = [good], False, False
             elif good not in self.possible:
+                self.is_unsure |= not self.possible
                 self.possible.append(good)
             if good not in self.ever:
                 self.ever.append(good)
@@ -147,8 +155,8 @@ class DealerModel:
         cars: set[str] = set()
         people: set[str] = set()
         for order in self.orders.values():
-            if order.row is not None and order.row["is_invoiced"] != 1 and len(order.possible) == 1:
-                refers = order.possible[0]["_refers"]
+            if order.row is not None and order.row["is_invoiced"] != 1 and order.version is not None:
+                refers = order.version["_refers"]
                 cars.add(refers["car"])
                 people.add(refers["contractor"])
         for number in cars:

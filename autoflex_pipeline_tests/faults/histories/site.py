@@ -29,9 +29,10 @@ from autoflex_pipeline.sources.autoflex_api import client as autoflex_client
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline_tests.domain import Months, new_run_id, options_of_months, run_domain
+from autoflex_pipeline_tests.faults.histories.edits import LOCATIONS
 from autoflex_pipeline_tests.faults.histories.in_process import Wire
 from autoflex_pipeline_tests.faults.histories.process import Killed, Process
-from autoflex_pipeline_tests.world import CLAIRE_KEY, LOCATIONS, PSEUDONYM_KEY, sandbox_dealer, variable
+from autoflex_pipeline_tests.world import CLAIRE_KEY, PSEUDONYM_KEY, sandbox_dealer, variable
 
 AUTOFLEX, CLAIRE = "autoflex.localhost", "claire.localhost"
 ROWS_PER_PAGE = 3
@@ -57,7 +58,7 @@ class Stopwatch:
 
 
 class Site:
-    """Two dealers. ``runs`` counts the runs."""
+    """Several dealers."""
 
     def __init__(self, folder: Path, wire: Wire, watch: Stopwatch) -> None:
         self.folder, self.wire, self.watch = folder, wire, watch

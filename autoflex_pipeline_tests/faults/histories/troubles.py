@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autoflex_pipeline.sandbox.autoflex.schema import ENDPOINTS, FIELDS, KEYS
-from autoflex_pipeline_tests.faults.histories.edits import DEALERS, ORDERS
-from autoflex_pipeline_tests.world import LOCATIONS
+from autoflex_pipeline_tests.faults.histories.edits import DEALERS, LOCATIONS, ORDERS
 
 Fault = dict[str, Any]
 
