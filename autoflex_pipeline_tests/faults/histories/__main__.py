@@ -1,7 +1,7 @@
 """Many histories on all processors: ``python -m autoflex_pipeline_tests.faults.histories [how many]``.
 
 Each processor takes its share with a seed of its own; HISTORIES_SEED is the first one (1 unless set). HISTORIES_BLOB,
-as a failure prints it, runs that history alone.
+as a failure prints it, runs that history alone; HISTORIES_SHRINK=1 makes a failing one as short as it can be.
 """
 
 from __future__ import annotations
