@@ -20,6 +20,7 @@ SCREENSHOTS = {
     "assets.png": "The asset graph, from Autoflex to Claire",
     "schedules.png": "The schedules, switched on, with the skip reason of the last tick",
     "backfill-grid.png": "The backfill job: the months of a dealer, chosen",
+    "preview-report.png": "The preview: what would be sent, field by field",
     "quarantine.png": "The asset quarantine: rejected records by rule",
     "checks.png": "The checks of claire_deliveries: one per dealer",
 }
