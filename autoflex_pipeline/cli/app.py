@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from autoflex_pipeline.cli import alerts, demo, doctor, quarantine, resend, sandbox, status, sync, trace
+from autoflex_pipeline.cli import alerts, demo, doctor, months, quarantine, resend, sandbox, status, sync, trace
 from autoflex_pipeline.cli.output import EXIT_USAGE, complain
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
@@ -24,6 +24,7 @@ app.command("demo")(demo.demo)
 app.command("sync")(sync.sync)
 app.command("trace")(trace.trace)
 app.command("status")(status.status)
+app.command("months")(months.months)
 app.add_typer(quarantine.app, name="quarantine")
 app.command("resend")(resend.resend)
 app.add_typer(alerts.app, name="alerts")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from autoflex_pipeline.cli.estimate import show_estimate
 from autoflex_pipeline.cli.output import (
     EXIT_FAILED,
     EXIT_OK,
@@ -47,6 +48,12 @@ def sync(
     allow_mass_change: Annotated[
         bool, typer.Option("--allow-mass-change", help="Let through what the mass-change guard stopped.")
     ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="With months: only say how many requests and how long it would take; nothing is read."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """One whole run over the dealers: read Autoflex, stage, deliver what differs to Claire, publish for analysts.
@@ -57,6 +64,7 @@ def sync(
     Examples:
       autoflex-pipeline sync
       autoflex-pipeline sync --dealer garage-jansen --dry-run
+      autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09 --estimate
       autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09
     """
     with installation(config, needs_secrets=True) as opened:
@@ -70,8 +78,11 @@ def sync(
             "deliver_history": deliver_history,
             "reread": months is None,
         }
-        if deliver_history and months is None:
-            raise ConfigurationError("--deliver-history goes with --from and --to: say which months")
+        if (deliver_history or estimate) and months is None:
+            option = "--estimate" if estimate else "--deliver-history"
+            raise ConfigurationError(f"{option} goes with --from and --to: say which months")
+        if estimate and months is not None:
+            raise typer.Exit(show_estimate(opened, options, months, json=json))
         summary, changes = run_and_summarise(opened, options, months=months, quiet=json)
     if json:
         print_json(summary | {"changes": changes} if dry_run else summary)

@@ -7,6 +7,7 @@ import warnings
 import dagster as dg
 
 from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.orchestration.estimate_job import estimate_job
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
 from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
@@ -37,7 +38,7 @@ def build_definitions(installation: Installation) -> dg.Definitions:
     moving = asset_jobs()
     return dg.Definitions(
         assets=assets,
-        jobs=[*moving, quarantine_retry, trace, trim],
+        jobs=[*moving, estimate_job, quarantine_retry, trace, trim],
         schedules=schedules(running=settings.schedules_running),
         sensors=sensors(
             running=settings.schedules_running,

@@ -38,8 +38,13 @@ def months_between(first: str, last: str) -> list[str]:
 
 def appointment_day(record: Record) -> date | None:
     """The day an order lies on: of its planned date, or of its order date when that is empty; None when unreadable."""
+    return day_in(record.text)
+
+
+def day_in(text: str) -> date | None:
+    """The same of an order's JSON text."""
     try:
-        values = json.loads(record.text)
+        values = json.loads(text)
     except ValueError:
         return None
     names = next(field.dms for field in fields("appointment") if field.name == "appointment_date")

@@ -22,8 +22,10 @@ from autoflex_pipeline.sources.autoflex_api.body import as_text, read_list
 from autoflex_pipeline.sources.autoflex_api.by_value import Found, read_lines, read_records
 from autoflex_pipeline.sources.autoflex_api.client import DEADLINE_SECONDS, Tally
 from autoflex_pipeline.sources.autoflex_api.connection import Connection, utc_now
+from autoflex_pipeline.sources.autoflex_api.failures import FilterIgnoredError, RefusedRequestError
 from autoflex_pipeline.sources.autoflex_api.pages import Crawl, Record, unite
 from autoflex_pipeline.sources.autoflex_api.question import Filter, Question, is_absent, is_flag_set
+from autoflex_pipeline.sources.autoflex_api.sizing import DayOf, Days, ListSize, measure
 
 ORDER = names.ORDER.text
 
@@ -119,6 +121,32 @@ class AutoflexApi:
                 break
         return _reading(ORDER, crawls, tally)
 
+    def size_of_work_orders(self, days: Days, day_of: DayOf) -> tuple[list[ListSize], int]:
+        """How long the lists are that ``work_orders_since`` would read, and the requests that it took to find out.
+
+        They are looked at closer where ``days`` (first and last) may lie; ``day_of`` gives the day of an order's text.
+        SourceError when the DMS does not answer.
+        """
+        tally = Tally()
+
+        def measured(question: Question) -> ListSize:
+            return measure(self.connection, question, tally, days=days, day_of=day_of)
+
+        if self.connection.api.range_filters:
+            questions = [_since(dms_name("appointment", field), days[0]) for field in ("scheduled_in_at", "created_at")]
+            try:
+                sizes = [measured(question) for question in questions]
+            except (FilterIgnoredError, RefusedRequestError):
+                sizes = []
+            if sizes and all(size.rows for size in sizes):
+                return sizes, tally.requests
+        return [measured(_all_work_orders())], tally.requests
+
+    def size_of(self, entity: str) -> tuple[ListSize, int]:
+        """How long the whole list of ``entity`` is, and the requests that it took to find out."""
+        tally = Tally()
+        return measure(self.connection, Question(entity), tally), tally.requests
+
     def by_ids(self, entity: str, ids: Collection[str]) -> Reading:
         """The records of ``entity`` with these ids, by id or by whole pages, whichever is fewer requests."""
         tally = Tally()
@@ -162,18 +190,20 @@ class AutoflexApi:
         return read_list(answer.payload, name)
 
     def _work_orders(self, tally: Tally) -> Reading:
-        code = str(names.KNOWN_ORDER_TYPES[names.WORKSHOP])
-        type_field = names.ORDER_TYPE.text
-        question = Question(
-            ORDER,
-            Filter(type_field, code),
-            judged=(type_field,),
-            in_scope=lambda row: not _is_other_type(row.values[0]),
-        )
-        return self._crawl(question, tally)
+        return self._crawl(_all_work_orders(), tally)
 
     def _crawl(self, question: Question, tally: Tally) -> Reading:
         return _reading(question.entity, [self.connection.crawl(question, tally)], tally)
+
+
+def _all_work_orders() -> Question:
+    type_field = names.ORDER_TYPE.text
+    return Question(
+        ORDER,
+        Filter(type_field, str(names.KNOWN_ORDER_TYPES[names.WORKSHOP])),
+        judged=(type_field,),
+        in_scope=lambda row: not _is_other_type(row.values[0]),
+    )
 
 
 def _since(field: str, first: date) -> Question:
