@@ -34,9 +34,9 @@ from autoflex_pipeline_tests.toxics import Proxy, Stream, Toxic
 from autoflex_pipeline_tests.world import LOCATIONS, World
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-PATIENCE = Patience(autoflex_read=1.0, autoflex_deadline=3.0, claire_deadline=4.0)
-LONGEST_RUN_SECONDS = 120
-"""Deadlines of a run's questions and documents, and what it spends on itself on a busy machine."""
+PATIENCE = Patience(autoflex_read=2.0, autoflex_deadline=6.0, claire_deadline=8.0)
+LONGEST_RUN_SECONDS = 300
+"""Deadlines of a run's questions and documents, and what it spends on itself on a machine that is very busy."""
 
 SECONDS_BETWEEN_EDITS = 0.4
 TOXICS_AT_ONCE = 5
@@ -173,7 +173,9 @@ class Soak:
                 self.figures.seed + place, dealer_id, date(2026, 11, 24), 2, orders_per_day=3, open_orders=40, dirty=0
             )
             load_dealer(self._dms, data)
-        self._one_run()
+        for _ in range(RUNS_TO_CONVERGE):
+            if self._one_run():
+                break
         self._expect_exact("before the first toxic")
         self.figures.rss_begin_mb = resident_mb()
 

@@ -17,18 +17,15 @@ from autoflex_pipeline_tests.toxics import Proxy, running_proxies
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, running_world
 
 CLAIRE = "claire"
-AUTOFLEX_READ_SECONDS = 0.6
-AUTOFLEX_DEADLINE_SECONDS = 1.2
-CLAIRE_DEADLINE_SECONDS = 1.2
 
 
 @dataclass(frozen=True)
 class Patience:
     """Seconds until a silent Autoflex is given up, and for a call to it and a document to Claire, retries included."""
 
-    autoflex_read: float = AUTOFLEX_READ_SECONDS
-    autoflex_deadline: float = AUTOFLEX_DEADLINE_SECONDS
-    claire_deadline: float = CLAIRE_DEADLINE_SECONDS
+    autoflex_read: float = 0.7
+    autoflex_deadline: float = 1.5
+    claire_deadline: float = 2.0
 
 
 @contextmanager
