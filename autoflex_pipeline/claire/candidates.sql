@@ -42,4 +42,5 @@ WHERE d.dealer_id = $dealer
     AND ($numbers IS NULL OR list_contains($numbers::VARCHAR[], d.dms_number))
     AND ($from IS NULL OR d.appointment_date BETWEEN $from AND $to)
     AND (k.document_hash IS DISTINCT FROM d.document_hash OR u.dms_number IS NOT NULL OR $force)
-ORDER BY d.appointment_date DESC, d.dms_number
+-- Today's first: after an outage the reception desk waits for them; then the days to come, then the past, newest first.
+ORDER BY d.appointment_date < $today, abs(d.appointment_date - $today::DATE), d.dms_number

@@ -88,6 +88,10 @@ class _TransientError(_CallError):
     """Trying again may help."""
 
 
+class _GivenUpError(_CallError):
+    """Claire is not to be reached in this run; nothing was sent."""
+
+
 class _RefusedError(_CallError):
     """Claire does not want this document (or does not know this appointment)."""
 
@@ -140,48 +144,58 @@ class ClaireConnection:
         self._transport.close()
         self._rate.close()
 
-    def import_appointment(self, body: str, idempotency_key: str, dealer_stop: DealerStop) -> Outcome:
-        """Create or update one appointment (D path, A body), tried again within the deadline. Never raises for HTTP."""
+    def import_appointment(
+        self, body: str, idempotency_key: str, dealer_stop: DealerStop, *, once: bool = False
+    ) -> Outcome:
+        """Create or update one appointment (D path, A body), tried again within the deadline. Never raises for HTTP.
+
+        ``once``: a single request, to find out whether Claire answers now.
+        """
         attempts: list[Attempt] = []
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
         request = _Call("POST", self._import_url, headers=headers, content=body.encode())
         try:
-            answer = self._tried(request, _read_import, attempts, dealer_stop)
+            answer = self._tried(request, _read_import, attempts, dealer_stop, once)
         except _RefusedError:
             return Outcome("rejected", tuple(attempts))
         except _FaultError:
             return Outcome("pending", tuple(attempts))
-        except _TransientError:
+        except (_TransientError, _GivenUpError):
             return Outcome("failed" if attempts else "pending", tuple(attempts))
         return Outcome(answer["result"], tuple(attempts), claire_id=str(answer["id"]), status=answer["status"])
 
-    def status_by_id(self, claire_id: str, dealer_stop: DealerStop) -> str | None:
+    def status_by_id(self, claire_id: str, dealer_stop: DealerStop, *, once: bool = False) -> str | None:
         """The status of an appointment now, None when Claire has none; ClaireUnreachableError without answer."""
         url = httpx.URL(self._base_url + DETAILS_PATH.replace("{id}", quote(claire_id, safe="")))
-        return self._asked(_Call("GET", url, none_on_404=True), _read_status, dealer_stop)
+        return self._asked(_Call("GET", url, none_on_404=True), _read_status, dealer_stop, once)
 
-    def status_by_number(self, location_id: str, dms_number: str, dealer_stop: DealerStop) -> str | None:
+    def status_by_number(
+        self, location_id: str, dms_number: str, dealer_stop: DealerStop, *, once: bool = False
+    ) -> str | None:
         """The same for an appointment whose id in Claire is not known."""
         url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "dms_nr": dms_number})
-        return self._asked(_Call("GET", url), _read_first_status, dealer_stop)
+        return self._asked(_Call("GET", url), _read_first_status, dealer_stop, once)
 
-    def _asked(self, call: _Call, read: Callable[[Any], str | None], dealer_stop: DealerStop) -> str | None:
+    def _asked(self, call: _Call, read: Callable[[Any], str | None], dealer_stop: DealerStop, once: bool) -> str | None:
         try:
-            return self._tried(call, read, [], dealer_stop)
+            return self._tried(call, read, [], dealer_stop, once)
         except _CallError as error:
             raise ClaireUnreachableError(error.message) from None
 
-    def _tried(self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], dealer_stop: DealerStop) -> T:
-        """Try until there is an answer, or the deadline has come."""
+    def _tried(
+        self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], dealer_stop: DealerStop, once: bool
+    ) -> T:
+        """Try until there is an answer, or the deadline has come; ``once``: a single time."""
         deadline = time.monotonic() + self._settings.deadline_seconds
+        late = tenacity.stop_before_delay(self._settings.deadline_seconds)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TransientError),
             wait=self._seconds_to_wait,
-            stop=tenacity.stop_before_delay(self._settings.deadline_seconds),
+            stop=tenacity.stop_after_attempt(1) if once else late,
             sleep=self.gate.sleep,
             reraise=True,
         )
-        answer: T = retrying(self._once, call, read, attempts, deadline, dealer_stop)
+        answer: T = retrying(self._one_request, call, read, attempts, deadline, dealer_stop, once)
         return answer
 
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
@@ -190,15 +204,23 @@ class ClaireConnection:
         # "Retry-After: 0", or a date that has passed, asks for no pause: then the usual one.
         return asked or self._wait(state)
 
-    def _once(
-        self, call: _Call, read: Callable[[Any], T], attempts: list[Attempt], deadline: float, dealer_stop: DealerStop
+    def _one_request(
+        self,
+        call: _Call,
+        read: Callable[[Any], T],
+        attempts: list[Attempt],
+        deadline: float,
+        dealer_stop: DealerStop,
+        is_probe: bool,
     ) -> T:
         with self._slots:
             if dealer_stop.reason is not None:
                 raise _FaultError(dealer_stop.reason)
-            if not self.gate.wait(deadline):
+            if not self.gate.wait(deadline, is_probe=is_probe):
                 if self.gate.stopped_because is not None:
                     raise _FaultError(self.gate.stopped_because)
+                if self.gate.has_given_up:
+                    raise _GivenUpError("Claire could not be reached; no more is tried in this run")
                 raise _TransientError("Claire could not be reached; no more was tried before the deadline")
             self._rate.wait_for_turn()
             started_at = datetime.now(UTC)

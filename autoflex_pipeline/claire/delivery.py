@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 import duckdb
 
@@ -20,6 +21,7 @@ from autoflex_pipeline.errors import ConfigurationError, StoreBusyError
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.state import StateStore, outbox
 from autoflex_pipeline.state.locks import dealer_lock
+from autoflex_pipeline.state.outages import current_outage, end_outage, note_outage
 from autoflex_pipeline.warehouse import Warehouse
 
 BUILT_TOGETHER = 2_000
@@ -29,9 +31,6 @@ SENT_TOGETHER = 250
 """Documents whose intents are made durable in one commit, and then sent side by side."""
 
 STILL_ON_THEIR_WAY = 128
-
-RETRY_MINUTES = 1
-"""When what failed is due again: at the next tick."""
 
 __all__ = ["DealerDelivery", "DeliveryOptions", "deliver_dealer", "resend"]
 
@@ -142,11 +141,31 @@ class _Delivery:
         except ConfigurationError as error:
             self._leave(plan, plan.to_send, "configuration", str(error))
             return {}
+        with self._state.begin() as state:
+            outage = current_outage(state, self._dealer.id)
+        if outage is not None and self._options.patient and self._clock() < outage["next_try_at"]:
+            self._wait_for_claire(plan, outage)
+            return {}
         results: dict[str, str] = {}
         left = list(plan.to_send)
+        failed_before = {number for number, row in plan.stays.items() if row["state"] == "failed"}
         with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
-            sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
+            sender = Sender(
+                self._dealer,
+                connection,
+                self._state,
+                pool,
+                run_id=self._run_id,
+                clock=self._clock,
+                failed_before=failed_before,
+            )
             try:
+                if outage is not None:
+                    for batch, built in self._built(left[:1]):
+                        prepared = self._prepare(batch, built)
+                        results |= dict.fromkeys(prepared.equal, "unchanged")
+                        sender.probe(prepared.intents)
+                    left = left[1:]
                 for batch, built in self._built(left):
                     if sender.is_stopped:
                         break
@@ -166,7 +185,26 @@ class _Delivery:
         if sender.is_stopped:
             kind = "configuration" if sender.fault else "transport"
             self._leave(plan, left, kind, sender.fault or "Claire could not be reached")
+        self._note_outage(is_out=sender.is_stopped and not sender.fault, was_out=outage is not None)
         return results
+
+    def _note_outage(self, *, is_out: bool, was_out: bool) -> None:
+        """Remember a Claire that does not answer, so that the next runs ask for one document before all others."""
+        if not is_out and not was_out:
+            return
+        with self._state.begin() as state:
+            if is_out:
+                self._result.retry_at = note_outage(state, self._dealer.id, self._clock())
+            else:
+                end_outage(state, self._dealer.id)
+
+    def _wait_for_claire(self, plan: Plan, outage: dict[str, Any]) -> None:
+        """Send nothing: the schedule's runs leave a Claire alone that did not answer lately."""
+        since, next_try = (outage[name].astimezone(self._dealer.zone) for name in ("since", "next_try_at"))
+        reason = f"Claire has not answered since {since:%H:%M}; the next try is due at {next_try:%H:%M}"
+        failed = {number for number, row in plan.stays.items() if row["state"] == "failed"}
+        self._leave(plan, [each for each in plan.to_send if each.dms_number not in failed], "transport", reason)
+        self._result.retry_at = outage["next_try_at"]
 
     def _built(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Sequence[Candidate], Projections]]:
         """The candidates in batches that are sent together, each with the projections of its appointments."""
@@ -279,8 +317,6 @@ class _Delivery:
             rows = outbox.dispositions(state, self._dealer.id)
         self._count(plan, results, {number: row["state"] for number, row in rows.items()})
         due = [row["due_at"] for row in rows.values() if row["due_at"] is not None]
-        if any(row["state"] in ("failed", "pending") and row["reason"] == "transport" for row in rows.values()):
-            due.append(self._clock() + timedelta(minutes=RETRY_MINUTES))
         self._result.next_due_at = min(due, default=None)
 
     def _count(self, plan: Plan, results: Mapping[str, str], states: Mapping[str, str]) -> None:

@@ -6,6 +6,8 @@ import time
 from threading import Condition
 
 FAILURES_TO_OPEN = 10
+PROBES_TO_GIVE_UP = 4
+"""With their pauses (1, 2, 4, 8 s by default) they bridge a restart of Claire's; the next run does the rest."""
 
 
 class Gate:
@@ -13,7 +15,8 @@ class Gate:
 
     After ``FAILURES_TO_OPEN`` transport failures in a row, whichever appointments they were for, it opens the circuit:
     nobody passes until a pause is over, then one request goes as a probe. It closes the circuit again, or the pause
-    doubles up to ``longest_pause`` seconds.
+    doubles up to ``longest_pause`` seconds. After ``PROBES_TO_GIVE_UP`` probes in vain nobody waits any longer: a
+    Claire that is down must not hold a run open.
     """
 
     def __init__(self, *, first_pause: float, longest_pause: float) -> None:
@@ -24,6 +27,7 @@ class Gate:
         self._pause = first_pause
         self._open_until: float | None = None
         self._is_probing = False
+        self._probes_in_vain = 0
         self._not_before = 0.0
         self._stopped_because: str | None = None
 
@@ -37,15 +41,21 @@ class Gate:
         """Whether the circuit is open: Claire was not reached lately."""
         return self._open_until is not None
 
-    def wait(self, deadline: float) -> bool:
+    @property
+    def has_given_up(self) -> bool:
+        """Whether so many probes were in vain that no more is tried in this run."""
+        return self._probes_in_vain >= PROBES_TO_GIVE_UP
+
+    def wait(self, deadline: float, *, is_probe: bool = False) -> bool:
         """Wait for leave to send, at most until ``deadline`` (monotonic seconds); False without it.
 
+        ``is_probe``: a single request that is to find out whether Claire is back; it needs only Claire's own leave.
         Whoever got leave must call ``succeeded`` or ``failed``.
         """
         with self._changed:
-            while self._stopped_because is None:
+            while self._stopped_because is None and (is_probe or not self.has_given_up):
                 now = time.monotonic()
-                if now >= self._not_before and self._admits(now):
+                if now >= self._not_before and (is_probe or self._admits(now)):
                     return True
                 wake_at = max(self._not_before, self._open_until or 0.0)
                 if wake_at <= now:  # someone else probes
@@ -62,6 +72,7 @@ class Gate:
             self._pause = self._first_pause
             self._open_until = None
             self._is_probing = False
+            self._probes_in_vain = 0
             self._changed.notify_all()
 
     def failed(self) -> None:
@@ -70,6 +81,7 @@ class Gate:
             self._failures += 1
             if self._is_probing or (self._open_until is None and self._failures >= FAILURES_TO_OPEN):
                 if self._is_probing:
+                    self._probes_in_vain += 1
                     self._pause = min(self._pause * 2, self._longest_pause)
                 self._open_until = time.monotonic() + self._pause
                 self._is_probing = False
@@ -87,9 +99,9 @@ class Gate:
             self._changed.notify_all()
 
     def sleep(self, seconds: float) -> None:
-        """Wait before the next try; ends early when the connection stops."""
+        """Wait before the next try; ends early when the connection stops, or nobody waits any longer."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped_because is not None, timeout=seconds)
+            self._changed.wait_for(lambda: self._stopped_because is not None or self.has_given_up, timeout=seconds)
 
     def _admits(self, now: float) -> bool:
         if self._open_until is None:

@@ -17,7 +17,8 @@ class DeliveryOptions:
     ``window``: only appointments of these days, both inclusive (a run over months); ``deliver_history``: billed ones
     of the window too. ``numbers``: only these appointments. ``force``: although rejected, waiting, held or equal.
     ``open_list_emptied``: the DMS's open list came back empty in this run. ``ask_held_again``: ask Claire for the
-    status of held appointments although their documents are as they were.
+    status of held appointments although their documents are as they were. ``patient``: send nothing to a Claire that
+    did not answer lately before its next try is due.
     """
 
     dry_run: bool = False
@@ -28,6 +29,7 @@ class DeliveryOptions:
     force: bool = False
     open_list_emptied: bool = False
     ask_held_again: bool = False
+    patient: bool = False
 
     @property
     def is_tick(self) -> bool:
@@ -40,7 +42,8 @@ class DealerDelivery:
     """What came of delivering for one dealer.
 
     ``changes``: {dms_number, fields_changed, result} of what was sent (in a dry run, would be). ``next_due_at``: when
-    there is something to do although nothing changes. ``retries``: requests beyond the first of a document.
+    a waiting appointment goes although nothing changes; ``retry_at``: when what a Claire that did not answer left
+    behind is tried again. ``retries``: requests beyond the first of a document.
     """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
@@ -48,4 +51,5 @@ class DealerDelivery:
     error_kind: ErrorKind | None = None
     changes: list[dict[str, Any]] = field(default_factory=list)
     next_due_at: datetime | None = None
+    retry_at: datetime | None = None
     retries: int = 0

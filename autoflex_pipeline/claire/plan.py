@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -68,7 +68,8 @@ def make_plan(
     rejected = [number for number, row in plan.stays.items() if row["state"] == "rejected"]
     plan.refused = refused_numbers(state, dealer.id, dealer.claire_location_id, rejected)
     plan.seen = _seen(connection, dealer, options, run_id)
-    candidates = _candidates(connection, dealer, options, unanswered)
+    today = now.astimezone(dealer.zone).date()
+    candidates = _candidates(connection, dealer, options, unanswered, today)
     if not options.is_tick:
         plan.scope = plan.seen | {candidate.dms_number for candidate in candidates}
     plan.obsolete = _settled(connection, dealer, plan.stays) - unanswered
@@ -126,7 +127,11 @@ def _guard(
 
 
 def _candidates(
-    connection: duckdb.DuckDBPyConnection, dealer: DealerSettings, options: DeliveryOptions, unanswered: set[str]
+    connection: duckdb.DuckDBPyConnection,
+    dealer: DealerSettings,
+    options: DeliveryOptions,
+    unanswered: set[str],
+    today: date,
 ) -> list[Candidate]:
     query = files(__package__).joinpath("candidates.sql").read_text("utf-8")
     first, last = options.window or (None, None)
@@ -141,6 +146,7 @@ def _candidates(
             "numbers": None if options.numbers is None else sorted(options.numbers),
             "from": first,
             "to": last,
+            "today": today,
         },
     )
     names = [column[0] for column in rows.description or ()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +42,11 @@ class Sent:
     held_by: str | None = None
     problem: str | None = None
 
+    @property
+    def has_no_answer(self) -> bool:
+        """Whether Claire was not reached for it (and not: was not asked because a person has to do something)."""
+        return self.outcome.result in ("failed", "pending") and self.held_by is None
+
 
 @dataclass
 class Tally:
@@ -66,13 +71,16 @@ class Sender:
         *,
         run_id: str,
         clock: Callable[[], datetime],
+        failed_before: Collection[str] = (),
     ) -> None:
+        """``failed_before``: the appointments that had no answer in the last run either; one request each is enough."""
         self._dealer = dealer
         self._connection = connection
         self._state = state
         self._pool = pool
         self._run_id = run_id
         self._clock = clock
+        self._failed_before = failed_before
         self._done: SimpleQueue[Sent | BaseException] = SimpleQueue()
         self._futures: list[Future[None]] = []
         self._in_flight = 0
@@ -89,10 +97,15 @@ class Sender:
         """Whether no more is to be tried in this run."""
         return self.tally.given_up or self.fault is not None
 
-    def start(self, intents: Sequence[Intent]) -> None:
+    def probe(self, intents: Sequence[Intent]) -> None:
+        """Send these once, to find out whether Claire answers; without an answer no more is tried in this run."""
+        self.start(intents, is_probe=True)
+        self.drain()
+
+    def start(self, intents: Sequence[Intent], *, is_probe: bool = False) -> None:
         """Begin to send these; ``drain`` writes their answers down."""
         self._futures = [future for future in self._futures if not future.done()]
-        self._futures += [self._pool.submit(self._work, intent) for intent in intents]
+        self._futures += [self._pool.submit(self._work, intent, is_probe) for intent in intents]
         self._in_flight += len(intents)
 
     def drain(self, *, down_to: int = 0) -> None:
@@ -120,33 +133,37 @@ class Sender:
         for future in self._futures:
             future.cancel()
 
-    def _work(self, intent: Intent) -> None:
+    def _work(self, intent: Intent, is_probe: bool) -> None:
         try:
-            self._done.put(self._send_one(intent))
+            self._done.put(self._send_one(intent, is_probe))
         except BaseException as error:
             self._done.put(error)
 
-    def _send_one(self, intent: Intent) -> Sent:
+    def _send_one(self, intent: Intent, is_probe: bool) -> Sent:
         if self.is_stopped:
             return Sent(intent, Outcome("pending"))
+        sent = self._asked_and_sent(intent, once=is_probe or intent.candidate.dms_number in self._failed_before)
+        if sent.has_no_answer and (is_probe or self._connection.gate.is_open):
+            # At once, not when the answer is written: each thread would spend one more deadline on its next intent.
+            self.tally.given_up = True
+        return sent
+
+    def _asked_and_sent(self, intent: Intent, *, once: bool) -> Sent:
         if not self._dealer.keep_importing and intent.candidate.is_known_to_claire:
             try:
-                status = self._status(intent)
+                status = self._status(intent, once)
             except ClaireUnreachableError as error:
                 return Sent(intent, Outcome("pending" if self.fault else "failed"), problem=str(error))
             if work_started(status):
                 return Sent(intent, Outcome("pending"), held_by=status)
-        outcome = self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop)
-        if outcome.result == "failed" and self._connection.gate.is_open:
-            # At once, not when the answer is written: each thread would spend one more deadline on its next intent.
-            self.tally.given_up = True
+        outcome = self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop, once=once)
         return Sent(intent, outcome)
 
-    def _status(self, intent: Intent) -> str | None:
+    def _status(self, intent: Intent, once: bool) -> str | None:
         if intent.claire_id is not None:
-            return self._connection.status_by_id(intent.claire_id, self.stop)
+            return self._connection.status_by_id(intent.claire_id, self.stop, once=once)
         return self._connection.status_by_number(
-            self._dealer.claire_location_id, intent.candidate.dms_number, self.stop
+            self._dealer.claire_location_id, intent.candidate.dms_number, self.stop, once=once
         )
 
     def _write(self, answers: Sequence[Sent]) -> None:
@@ -216,9 +233,7 @@ class Sender:
                 }
             )
         tally.failed_in_a_row = tally.failed_in_a_row + 1 if outcome.result == "failed" else 0
-        if outcome.result == "failed" and (
-            self._connection.gate.is_open or tally.failed_in_a_row >= FAILURES_TO_GIVE_UP
-        ):
+        if tally.failed_in_a_row >= FAILURES_TO_GIVE_UP:
             tally.given_up = True
 
 

@@ -107,6 +107,11 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     reread: bool = Field(
         default=False, description="Read the cars and parties of today and tomorrow even if they are fresh."
     )
+    patient: bool = Field(
+        default=False,
+        description="Send nothing to a Claire that did not answer lately before its next try is due; the schedule's "
+        "runs do so.",
+    )
     numbers: list[str] = Field(default=[], description="With one dealer: deliver only these DMS numbers.")
     force: bool = Field(default=False, description="With numbers: send them although rejected before, or equal.")
     from_command_line: bool = Field(default=False, description="Set by the commands: publish at the end of the run.")
@@ -124,6 +129,7 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             full=self.full,
             deliver_history=self.deliver_history,
             reread=self.reread,
+            patient=self.patient,
             window=window,
             numbers=frozenset(self.numbers) or None,
             force=self.force,

@@ -54,8 +54,9 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         busy = [outlook for outlook in seen if outlook.has_work]
         if not busy:
             return dg.SkipReason(_told(seen))
+        options = {"dealers": [outlook.dealer_id for outlook in busy], "patient": True}
         return dg.RunRequest(
-            run_config={"resources": {"options": {"config": {"dealers": [outlook.dealer_id for outlook in busy]}}}},
+            run_config={"resources": {"options": {"config": options}}},
             tags={"autoflex/reason": _told(busy)},
         )
 

@@ -44,11 +44,14 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
         made: dict[str, dict[str, Any]] = {}
         for dealer in context.dealers:
             delivery = deliveries.get(dealer.id, DealerDelivery())
-            summary = dealer_summary(noted.get(dealer.id, []), accounts.get(dealer.id), delivery)
+            wrong = noted.get(dealer.id, [])
+            summary = dealer_summary(wrong, accounts.get(dealer.id), delivery)
             keep_summary(connection, context.run_id, dealer.id, summary, delivery.changes, now)
             if is_tick:
                 due_at, reason = _due(dealer, now, confirmations[dealer.id], delivery)
-                values = _remembered(context, dealer, dealer_row(connection, dealer.id), summary, now)
+                values = _remembered(
+                    context, dealer_row(connection, dealer.id), summary, _read_well(wrong, delivery), now
+                )
                 remember(connection, dealer.id, due_at=due_at, due_reason=reason, **values)
             made[dealer.id] = summary
         if changed or any(summary["delivery"][name] for summary in made.values() for name in SENT_COUNTS):
@@ -86,7 +89,7 @@ def _changed_something(connection: duckdb.DuckDBPyConnection, run_id: str) -> bo
 
 
 def _remembered(
-    context: RunContext, dealer: DealerSettings, known: dict[str, Any], summary: dict[str, Any], now: datetime
+    context: RunContext, known: dict[str, Any], summary: dict[str, Any], read_well: bool, now: datetime
 ) -> dict[str, Any]:
     """What of the run is kept for the dealer; only a success makes the list that was read the one to compare with."""
     values: dict[str, Any] = {
@@ -97,7 +100,7 @@ def _remembered(
     }
     if summary["ok"]:
         values["last_success_at"] = now
-    if summary["error"] is None:
+    if read_well:
         if known["read_run_id"] == context.run_id and known["read_digest"]:
             values["look_digest"] = known["read_digest"]
     elif known["read_run_id"] == context.run_id:
@@ -105,12 +108,20 @@ def _remembered(
     return values
 
 
+def _read_well(wrong: list[dict[str, Any]], delivery: DealerDelivery) -> bool:
+    """Whether nothing went wrong, or Claire did not answer: what that left has a due time of its own."""
+    claire = delivery.error if delivery.error_kind == "transport" else None
+    return all(problem["message"] == claire for problem in wrong)
+
+
 def _due(
     dealer: DealerSettings, now: datetime, confirmation: datetime | None, delivery: DealerDelivery
 ) -> tuple[datetime | None, str | None]:
     """When the dealer has work although nothing changes in its DMS, and what it is: the earliest of all kinds."""
     due: list[tuple[datetime, str]] = []
-    if delivery.counts.get("pending") or delivery.counts.get("failed"):
+    if delivery.retry_at is not None:
+        due.append((delivery.retry_at, "deliveries left by a Claire that did not answer"))
+    elif delivery.counts.get("pending") or delivery.counts.get("failed"):
         due.append((now, "deliveries left pending or failed"))
     if delivery.next_due_at is not None:
         due.append((delivery.next_due_at, "a waiting appointment goes without its missing part"))

@@ -34,7 +34,8 @@ class RunOptions:
     """What a person or the schedule asks of a run; every default is the safe choice.
 
     ``dealers`` empty means all; ``numbers`` (with one dealer) delivers only these appointments, ``force`` also when
-    they were rejected or equal; ``reread`` reads the cars and parties of today and tomorrow even if they are fresh.
+    they were rejected or equal; ``reread`` reads the cars and parties of today and tomorrow even if they are fresh;
+    ``patient`` sends nothing to a Claire that did not answer lately before its next try is due.
     """
 
     dealers: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class RunOptions:
     full: bool = False
     deliver_history: bool = False
     reread: bool = False
+    patient: bool = False
     window: tuple[date, date] | None = None
     numbers: frozenset[str] | None = None
     force: bool = False

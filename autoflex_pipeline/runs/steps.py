@@ -101,6 +101,7 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
             force=context.options.force,
             open_list_emptied=emptied[dealer.id],
             ask_held_again=context.options.full,
+            patient=context.options.patient,
         )
         return deliver_dealer(
             dealer,

@@ -122,7 +122,17 @@ class StateStore:
 
     def _ensure_schema(self) -> None:
         # Every module that declares a table must be known before the tables are made.
-        from autoflex_pipeline.state import alerts, dealers, holds, ledger, marks, outbox, runs, summaries  # noqa: F401
+        from autoflex_pipeline.state import (  # noqa: F401
+            alerts,
+            dealers,
+            holds,
+            ledger,
+            marks,
+            outages,
+            outbox,
+            runs,
+            summaries,
+        )
 
         with self.begin() as connection:
             metadata.create_all(connection)

@@ -26,6 +26,13 @@ LOCATION = "101"
 KEY = "claire-key-PLANTED"
 KEY_VARIABLE = "TEST_CLAIRE_KEY"
 
+COPIED = {
+    "appointment": "n::VARCHAR AS dms_number",
+    "intervention": "n::VARCHAR AS appointment_dms_number, n::VARCHAR || '-' || dms_number AS dms_number",
+    "line_list": "n::VARCHAR AS order_key, list_transform(line_keys, key -> n::VARCHAR || '-' || key) AS line_keys",
+}
+"""What is another in each copy of an appointment, by table."""
+
 
 @dataclass
 class Bench:
@@ -36,6 +43,7 @@ class Bench:
     warehouse: Warehouse
     state: StateStore
     deadline_seconds: float = 6.0
+    max_concurrency: int = 8
     dealer_changes: dict[str, Any] = field(default_factory=dict)
     location: str = LOCATION
     now: datetime = NOW
@@ -51,6 +59,7 @@ class Bench:
             base_url=self.claire.claire_base_url,
             api_key_env=KEY_VARIABLE,
             max_requests_per_second=0,
+            max_concurrency=self.max_concurrency,
             deadline_seconds=self.deadline_seconds,
         )
         return Settings(claire=claire, dealers=(self.dealer,))
@@ -60,6 +69,23 @@ class Bench:
             for number in numbers:
                 put_whole(connection, number, **values)
         refresh(self.warehouse, self.now)
+
+    def put_many(self, count: int, first: int = 1_000) -> list[str]:
+        """So many appointments with lines, from number ``first`` on, in a few statements."""
+        with self.warehouse.open() as connection:
+            put_whole(connection, "1")
+            connection.execute("DELETE FROM document_dirty")
+            for table, changes in COPIED.items():
+                connection.execute(
+                    f"INSERT INTO {table} SELECT row.* REPLACE ({changes}) FROM {table} row, range(?, ?) numbers(n)",
+                    [first, first + count],
+                )
+            for table, key in (("appointment", "dms_number"), ("line_list", "order_key")):
+                connection.execute(f"DELETE FROM {table} WHERE {key} = '1'")
+            connection.execute("DELETE FROM intervention WHERE appointment_dms_number = '1'")
+            connection.execute("INSERT INTO document_dirty SELECT dealer_id, dms_number FROM appointment")
+        refresh(self.warehouse, self.now)
+        return [str(number) for number in range(first, first + count)]
 
     def deliver(self, **options: Any) -> DealerDelivery:
         self.runs += 1
