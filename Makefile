@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser soak crash histories schemathesis check format bench docs lock clean
+.PHONY: help install demo sync test test-unit test-pipeline test-faults test-browser ambiguous toxics soak crash histories schemathesis check format bench docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ test: install ## All tests
 
 test-unit test-pipeline test-faults test-browser: install ## One kind of tests
 	@$(BIN)/python -m autoflex_pipeline_tests $(@:test-%=%)
+
+ambiguous: install ## Every ambiguous answer many times in a thousand documents
+	AMBIGUOUS=full $(BIN)/pytest -q autoflex_pipeline_tests/faults/test_ambiguous.py
+
+toxics: install ## Every toxic on every way to both vendors, about ten minutes
+	TOXICS=full $(BIN)/pytest -q autoflex_pipeline_tests/faults/test_toxics.py
 
 soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats one
 	@$(BIN)/python -m autoflex_pipeline_tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))

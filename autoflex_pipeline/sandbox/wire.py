@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HANG_SECONDS = 3600.0
+DRIP_SECONDS = 1.0
 MAINTENANCE_PAGE = "<!doctype html><html><body><h1>Onderhoud</h1><p>Wij zijn zo terug.</p></body></html>"
 
 
@@ -73,6 +74,31 @@ class TruncatedResponse(Response):
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
         _transport(scope).close()
         await _until_disconnected(receive)
+
+
+class DripResponse(Response):
+    """The whole ``response``, one byte each ``seconds``: never silent, and not there for a long time."""
+
+    def __init__(self, response: Response, seconds: float | None) -> None:
+        super().__init__()
+        self.whole = response
+        self.seconds = DRIP_SECONDS if seconds is None else seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send byte by byte until the client is gone."""
+        gone = asyncio.ensure_future(_until_disconnected(receive))
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.whole.status_code, "headers": self.whole.raw_headers}
+            )
+            for byte in bytes(self.whole.body):
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+                await asyncio.wait({gone}, timeout=self.seconds)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
 
 
 def half_body(response: Response) -> Response:

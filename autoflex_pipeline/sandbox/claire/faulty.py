@@ -11,6 +11,7 @@ from starlette.responses import Response
 from autoflex_pipeline.sandbox.claire.problems import problem
 from autoflex_pipeline.sandbox.faults import Fault
 from autoflex_pipeline.sandbox.wire import (
+    DripResponse,
     HangResponse,
     ResetResponse,
     TruncatedResponse,
@@ -22,7 +23,7 @@ from autoflex_pipeline.sandbox.wire import (
 BEFORE = ("rate_limited", "status_before", "timeout_before", "reset_before", "unauthorized", "html_before")
 """Kinds that answer without any effect."""
 
-AFTER = ("status_after", "timeout_after", "reset_after", "truncated", "half_json", "html")
+AFTER = ("status_after", "timeout_after", "reset_after", "truncated", "half_json", "html", "drip")
 """Kinds that spoil the answer after the effect is durable."""
 
 
@@ -42,6 +43,7 @@ class ClaireFault(Fault):
     | truncated | half the body after the effect, then the connection is closed | |
     | half_json | half the body after the effect, as if it were whole | |
     | html | a page instead of JSON, after the effect | status |
+    | drip | the answer after the effect, one byte each `seconds` (1) | seconds |
     | slow | the answer is `latency_ms` late | latency_ms |
     """
 
@@ -58,6 +60,7 @@ class ClaireFault(Fault):
         "truncated",
         "half_json",
         "html",
+        "drip",
         "slow",
     ]
     endpoint: Literal["import", "list", "details"] | None = Field(None, description="Only this endpoint; null: any.")
@@ -90,6 +93,7 @@ def answer_after(fault: ClaireFault, response: Response) -> Response:
         "truncated": lambda: TruncatedResponse(response),
         "half_json": lambda: half_body(response),
         "html": lambda: html_answer(fault.status or 200),
+        "drip": lambda: DripResponse(response, fault.seconds),
     }
     answer: Response = spoilt[fault.kind]()
     return answer

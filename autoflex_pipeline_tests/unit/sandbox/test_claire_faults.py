@@ -75,6 +75,14 @@ def test_slow_answers(importer: Importer, desk: ClaireControl) -> None:
     assert importer.post().elapsed.total_seconds() >= 0.12
 
 
+def test_an_answer_that_drips_comes_byte_by_byte_after_the_effect(importer: Importer, desk: ClaireControl) -> None:
+    desk.set_fault("drip", seconds=0.001, times=1)
+    answer = importer.post()
+    assert answer.json()["result"] == "created"
+    assert answer.elapsed.total_seconds() >= 0.001 * len(answer.content)
+    assert len(desk.effects()) == 1
+
+
 def test_everything_survives_a_restart(tmp_path: Path, client: httpx.Client) -> None:
     with running_claire(tmp_path, KEYS) as server, ClaireControl(server.control_url) as desk:
         first = Importer(client, server.claire_base_url).post(idempotency_key="k", wo_nr="1").json()
