@@ -32,6 +32,9 @@ SENT_TOGETHER = 250
 
 STILL_ON_THEIR_WAY = 128
 
+FAILED_BY_ITSELF = 1
+"""So many documents without an answer say nothing of the others: a fresh one finds out at once whose fault it is."""
+
 __all__ = ["DealerDelivery", "DeliveryOptions", "deliver_dealer", "resend"]
 
 
@@ -143,12 +146,12 @@ class _Delivery:
             return {}
         with self._state.begin() as state:
             outage = current_outage(state, self._dealer.id)
-        if outage is not None and self._options.patient and self._clock() < outage["next_try_at"]:
-            self._wait_for_claire(plan, outage)
-            return {}
-        results: dict[str, str] = {}
-        left = list(plan.to_send)
         failed_before = {number for number, row in plan.stays.items() if row["state"] == "failed"}
+        if outage is not None and self._options.patient and self._clock() < outage["next_try_at"]:
+            fresh = [candidate for candidate in plan.to_send if candidate.dms_number not in failed_before]
+            if not fresh or len(failed_before) > FAILED_BY_ITSELF:
+                self._wait_for_claire(plan, fresh, outage)
+                return {}
         with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
             sender = Sender(
                 self._dealer,
@@ -160,18 +163,14 @@ class _Delivery:
                 failed_before=failed_before,
             )
             try:
-                if outage is not None:
-                    for batch, built in self._built(left[:1]):
-                        prepared = self._prepare(batch, built)
-                        results |= dict.fromkeys(prepared.equal, "unchanged")
-                        sender.probe(prepared.intents)
-                    left = left[1:]
+                equal = self._probe(sender, plan.to_send[:1]) if outage is not None else []
+                left = plan.to_send[1:] if outage is not None else plan.to_send
                 for batch, built in self._built(left):
                     if sender.is_stopped:
                         break
                     prepared = self._prepare(batch, built)
                     left = left[len(batch) :]
-                    results |= dict.fromkeys(prepared.equal, "unchanged")
+                    equal += prepared.equal
                     sender.start(prepared.intents)
                     # The next batch is made while the last ones of this are on their way.
                     sender.drain(down_to=STILL_ON_THEIR_WAY)
@@ -179,14 +178,23 @@ class _Delivery:
             except BaseException:
                 sender.abandon()
                 raise
-        results |= sender.tally.results
+        results = dict.fromkeys(equal, "unchanged") | sender.tally.results
         self._result.changes = sender.tally.changes
         self._result.retries = sender.tally.retries
         if sender.is_stopped:
             kind = "configuration" if sender.fault else "transport"
             self._leave(plan, left, kind, sender.fault or "Claire could not be reached")
-        self._note_outage(is_out=sender.is_stopped and not sender.fault, was_out=outage is not None)
+        self._note_outage(is_out=sender.is_without_answer, was_out=outage is not None)
         return results
+
+    def _probe(self, sender: Sender, candidates: Sequence[Candidate]) -> list[str]:
+        """Send the first of all to a Claire that did not answer lately; gives it when it turned out equal."""
+        equal: list[str] = []
+        for batch, built in self._built(candidates):
+            prepared = self._prepare(batch, built)
+            equal += prepared.equal
+            sender.probe(prepared.intents)
+        return equal
 
     def _note_outage(self, *, is_out: bool, was_out: bool) -> None:
         """Remember a Claire that does not answer, so that the next runs ask for one document before all others."""
@@ -198,12 +206,11 @@ class _Delivery:
             else:
                 end_outage(state, self._dealer.id)
 
-    def _wait_for_claire(self, plan: Plan, outage: dict[str, Any]) -> None:
+    def _wait_for_claire(self, plan: Plan, fresh: Sequence[Candidate], outage: dict[str, Any]) -> None:
         """Send nothing: the schedule's runs leave a Claire alone that did not answer lately."""
         since, next_try = (outage[name].astimezone(self._dealer.zone) for name in ("since", "next_try_at"))
         reason = f"Claire has not answered since {since:%H:%M}; the next try is due at {next_try:%H:%M}"
-        failed = {number for number, row in plan.stays.items() if row["state"] == "failed"}
-        self._leave(plan, [each for each in plan.to_send if each.dms_number not in failed], "transport", reason)
+        self._leave(plan, fresh, "transport", reason)
         self._result.retry_at = outage["next_try_at"]
 
     def _built(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Sequence[Candidate], Projections]]:

@@ -57,6 +57,7 @@ class Tally:
     retries: int = 0
     given_up: bool = False
     failed_in_a_row: int = 0
+    has_answer: bool = False
 
 
 class Sender:
@@ -101,6 +102,12 @@ class Sender:
         """Send these once, to find out whether Claire answers; without an answer no more is tried in this run."""
         self.start(intents, is_probe=True)
         self.drain()
+
+    @property
+    def is_without_answer(self) -> bool:
+        """Whether nothing that was sent had an answer, or so much had none that no more was tried."""
+        was_in_vain = "failed" in self.tally.results.values() and not self.tally.has_answer
+        return self.fault is None and (self.tally.given_up or was_in_vain)
 
     def start(self, intents: Sequence[Intent], *, is_probe: bool = False) -> None:
         """Begin to send these; ``drain`` writes their answers down."""
@@ -232,6 +239,7 @@ class Sender:
                     "result": outcome.result,
                 }
             )
+        tally.has_answer = tally.has_answer or not sent.has_no_answer
         tally.failed_in_a_row = tally.failed_in_a_row + 1 if outcome.result == "failed" else 0
         if tally.failed_in_a_row >= FAILURES_TO_GIVE_UP:
             tally.given_up = True
