@@ -65,6 +65,7 @@ def test_a_claire_that_is_down_stops_the_run_and_the_next_one_completes_it(run: 
     assert run.effects() == []
     assert delivery.retry_at is not None
     run.faults()
+    run.deadline_seconds = 10
     assert run.deliver().counts["created"] == 48
     assert len(run.effects()) == 48
 
