@@ -176,6 +176,7 @@ def test_back_to_the_acknowledged_document_goes_although_equal_while_an_answer_i
     assert run.deliver().counts["failed"] == 1
     assert run.held("1")["dms_notes"] == "B"
     run.faults()
+    run.deadline_seconds = 10
     run.put("1", dms_notes="A")
     assert run.deliver().counts["updated"] == 1
     assert run.held("1")["dms_notes"] == "A"
@@ -190,6 +191,7 @@ def test_a_failed_document_is_sent_again_byte_for_byte_with_its_key(run: Bench) 
     run.faults({"kind": "reset_after"})
     run.deliver()
     run.faults()
+    run.deadline_seconds = 10
     assert run.deliver().counts["created"] == 1
     with sqlite3.connect(run.state.path) as store:
         assert store.execute("SELECT count(*), max(intent_number) FROM intent").fetchone() == (1, 1)

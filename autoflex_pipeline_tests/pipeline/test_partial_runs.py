@@ -55,6 +55,7 @@ def test_a_run_that_left_a_document_behind_is_no_success(world: World) -> None:
     assert (summary["ok"], summary["delivery"]["failed"]) == (False, 1)
     assert status(world)["last_success_at"] == succeeded
     world.claire.clear_faults()
+    world.configure()
     world.restart()
     assert world.tick()[JANSEN]["ok"]
     assert status(world)["last_success_at"] == world.now
