@@ -10,6 +10,7 @@ from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.orchestration.estimate_job import estimate_job
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
 from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
+from autoflex_pipeline.orchestration.quality_checks import quality_checks
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
 from autoflex_pipeline.orchestration.sensors import sensors
@@ -35,16 +36,19 @@ def build_definitions(installation: Installation) -> dg.Definitions:
         from autoflex_pipeline.orchestration.assets import all_assets
 
         assets = all_assets(dealer_ids, settings)
-    moving = asset_jobs()
+    moving, quality = asset_jobs(), quality_checks(settings)
     return dg.Definitions(
         assets=assets,
+        asset_checks=[quality],
         jobs=[*moving, estimate_job, quarantine_retry, trace, trim],
         schedules=schedules(running=settings.schedules_running),
         sensors=sensors(
             running=settings.schedules_running,
             # Not `trace` and `quarantine_retry`: they fail when they find nothing, which is an answer.
             job_names=[*(job.name for job in moving), trim.name],
-            check_keys=[key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.check_keys],
+            check_keys=[
+                key for asset in (*assets, quality) if isinstance(asset, dg.AssetsDefinition) for key in asset.check_keys
+            ],
         ),
         resources={"installation": installation, "options": RunOptionsResource()},
         executor=dg.in_process_executor,

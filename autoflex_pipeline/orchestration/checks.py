@@ -1,20 +1,18 @@
-"""Asset checks: blocking where wrong data would go out, warning where a person should look, one per dealer."""
+"""Asset checks that belong to a step: blocking where wrong data would go out, and one for each dealer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from autoflex_pipeline.model import MODELS
-from autoflex_pipeline.staging import StageCounts
 from autoflex_pipeline.staging.gates import model_violations
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.warehouse import Warehouse
 
-QUARANTINE_SHARE_TO_WARN = 0.05
 DEALER_CHECK = "dealer_"
 """How the names of the dealers' checks begin."""
 
@@ -31,27 +29,14 @@ def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
                 "does not would go to Claire. When it fails, rows came in past staging: restore the warehouse."
             ),
         ),
-        dg.AssetCheckSpec(
-            "few_rejected",
-            asset=entity,
-            description=(
-                f"At most {QUARANTINE_SHARE_TO_WARN:.0%} of the {entity} records of this run are in quarantine. When "
-                "it warns, look at `autoflex-pipeline quarantine list`: one rule usually tells of one cause in the DMS."
-            ),
-        ),
     ]
 
 
-def entity_check_results(
-    warehouse: Warehouse, counts: Mapping[str, Mapping[str, StageCounts]]
-) -> dict[str, list[dg.AssetCheckResult]]:
-    """Check the table of each entity as it now stands; ``counts`` are this run's, by entity and dealer."""
+def entity_check_results(warehouse: Warehouse) -> dict[str, dg.AssetCheckResult]:
+    """Check the table of each entity as it now stands."""
     with warehouse.open() as connection:
-        violations = {entity: model_violations(connection, entity) for entity in counts}
-    return {
-        entity: [_model_check(entity, violations[entity]), _rejected_check(entity, of_entity.values())]
-        for entity, of_entity in counts.items()
-    }
+        violations = {entity: model_violations(connection, entity) for entity in MODELS}
+    return {entity: _model_check(entity, found) for entity, found in violations.items()}
 
 
 def _model_check(entity: str, violations: Sequence[Mapping[str, Any]]) -> dg.AssetCheckResult:
@@ -62,20 +47,11 @@ def _model_check(entity: str, violations: Sequence[Mapping[str, Any]]) -> dg.Ass
         passed=not broken,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(f"{item['check']}: {item['failures']} rows" for item in broken) or None,
-        metadata={"checks": len(violations), "model": MODELS[entity].__name__},
-    )
-
-
-def _rejected_check(entity: str, counts: Collection[StageCounts]) -> dg.AssetCheckResult:
-    taken = sum(count.accepted + count.quarantined for count in counts)
-    rejected = sum(count.quarantined for count in counts)
-    share = rejected / taken if taken else 0.0
-    return dg.AssetCheckResult(
-        asset_key=entity,
-        check_name="few_rejected",
-        passed=share <= QUARANTINE_SHARE_TO_WARN,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rejected": rejected, "taken": taken, "share": share},
+        metadata={
+            "model": MODELS[entity].__name__,
+            "failures": sum(item["failures"] for item in violations),
+            "checks": dg.MetadataValue.table([dg.TableRecord(dict(item)) for item in violations]),
+        },
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
+from autoflex_pipeline.quality.schema_drift import note_fields
 from autoflex_pipeline.runs.accounts import unaccounted
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift
@@ -43,6 +44,7 @@ def stage(context: RunContext) -> Staged:
         if context.options.full:
             for dealer in context.dealers:
                 quarantine.retry(connection, dealer_id=dealer.id)
+        note_fields(connection, staging.now)
         counts = stage_entities(connection, staging)
         documents = refresh_documents(connection, staging.zones, staging.now)
     if any(counts.values()):

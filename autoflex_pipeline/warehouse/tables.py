@@ -192,6 +192,20 @@ BOOKKEEPING: tuple[Table, ...] = (
         ),
     ),
     Table(
+        "dms_field",
+        "One row per field that a dealer's DMS has sent and form in which it came; never a value.",
+        (
+            DEALER,
+            RAW_ENTITY,
+            Column("field", "VARCHAR", "The DMS's name of the field; empty in the row that counts the records."),
+            Column("shape", "VARCHAR", "empty, text, number, list, object; of a date its digits as 9."),
+            Column("records", "BIGINT", "Records looked at in which it came so."),
+            Column("first_seen_at", "TIMESTAMPTZ", "When it first came so."),
+            Column("last_seen_at", "TIMESTAMPTZ", "When it last came so."),
+            Column("missing", "BIGINT", "Records looked at since that lacked the field; 0 when it came in the last."),
+        ),
+    ),
+    Table(
         "document_dirty",
         "Appointments whose document may have changed since it was last compared.",
         (DEALER, NUMBER),

@@ -67,12 +67,12 @@ def staging_assets() -> dg.AssetsDefinition:
     ) -> Iterator[Materialized]:
         run = run_context(context, installation, options)
         staged = steps.stage(run)
-        checks = entity_check_results(run.warehouse, staged.counts)
+        checks = entity_check_results(run.warehouse)
         for entity, counts in staged.counts.items():
             yield dg.MaterializeResult(
                 asset_key=entity,
                 metadata=counts_metadata(_by_dealer(counts)) | column_lineage(entity),
-                check_results=checks[entity],
+                check_results=[checks[entity]],
             )
         yield dg.MaterializeResult(
             asset_key="documents", metadata={"compared": staged.documents} | column_lineage("documents")
