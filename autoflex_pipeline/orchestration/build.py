@@ -9,8 +9,8 @@ import dagster as dg
 from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.orchestration.estimate_job import estimate_job
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
-from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.quality_checks import quality_checks
+from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
 from autoflex_pipeline.orchestration.sensors import sensors
@@ -47,7 +47,10 @@ def build_definitions(installation: Installation) -> dg.Definitions:
             # Not `trace` and `quarantine_retry`: they fail when they find nothing, which is an answer.
             job_names=[*(job.name for job in moving), trim.name],
             check_keys=[
-                key for asset in (*assets, quality) if isinstance(asset, dg.AssetsDefinition) for key in asset.check_keys
+                key
+                for asset in (*assets, quality)
+                if isinstance(asset, dg.AssetsDefinition)
+                for key in asset.check_keys
             ],
         ),
         resources={"installation": installation, "options": RunOptionsResource()},

@@ -111,9 +111,10 @@ def read_metadata(report: ReadReport) -> dict[str, Any]:
         for dealer_id, records in sorted(report.records.items())
     ]
     return {
-        "dagster/row_count": sum(report.records.values()),
+        "rows_in": sum(report.records.values()),
         "requests": sum(report.requests.values()),
         "partial_extracts": len(report.partial),
+        "confirmed_gone": sum(len(gone) for gone in report.gone.values()),
         "by_dealer": dealers_table(rows),
     }
 

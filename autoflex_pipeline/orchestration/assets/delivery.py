@@ -4,11 +4,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 
 import dagster as dg
 
 from autoflex_pipeline.model import MODELS
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
 from autoflex_pipeline.orchestration.checks import dealer_check_results, dealer_check_specs
 from autoflex_pipeline.orchestration.metadata import counts_metadata, published_tables_shown, warehouse_schema
 from autoflex_pipeline.orchestration.preview import REPORT, preview_metadata
@@ -16,6 +17,7 @@ from autoflex_pipeline.orchestration.reports import resend_report
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.closing import close_run
+from autoflex_pipeline.runs.numbers import delivered_numbers
 from autoflex_pipeline.runs.publishing import publish_when_due
 from autoflex_pipeline.runs.resending import resent
 
@@ -33,6 +35,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
         """Send, close the run for each dealer, and judge each dealer."""
+        started = monotonic()
         run = run_context(context, installation, options)
         deliveries = steps.deliver(run)
         summaries = close_run(run, deliveries)
@@ -43,9 +46,13 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
             (dealer,) = run.dealers
             context.log_event(resend_report(dealer, resent(run, dealer.id, run.options.numbers)))
         counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
-        retries = sum(delivery.retries for delivery in deliveries.values())
         return dg.MaterializeResult(
-            metadata=counts_metadata(counts) | {"retries": retries, "dry_run": run.options.dry_run},
+            metadata={
+                **counts_metadata(counts),
+                **delivered_numbers(run, deliveries),
+                **seconds_since(started),
+                "dry_run": run.options.dry_run,
+            },
             check_results=dealer_check_results(run.state, dealer_ids),
         )
 

@@ -3,11 +3,12 @@
 # Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import dagster as dg
 
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
 from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
 from autoflex_pipeline.orchestration.months import (
     NOT_A_MATERIALIZATION,
@@ -38,8 +39,9 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     def open_orders(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
+        started = monotonic()
         report = read_open_orders(run_context(context, installation, options))
-        return dg.MaterializeResult(metadata=read_metadata(report))
+        return dg.MaterializeResult(metadata=read_metadata(report) | seconds_since(started))
 
     @dg.asset(
         deps=["autoflex"],
@@ -51,6 +53,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     def orders_by_month(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Materialized:
+        started = monotonic()
         run = run_context(context, installation, options)
         report = read_months(run, months_by_dealer(context.partition_keys))
         for event in month_events(BY_MONTH, report.months):
@@ -58,7 +61,8 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         for read in report.months:
             context.log.info(month_line(read))
         return dg.MaterializeResult(
-            metadata=NOT_A_MATERIALIZATION, check_results=[months_check(report, read_metadata(report))]
+            metadata=NOT_A_MATERIALIZATION,
+            check_results=[months_check(report, read_metadata(report) | seconds_since(started))],
         )
 
     def part_asset(name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str]) -> Any:
@@ -71,7 +75,9 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         def part(
             context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
         ) -> Materialized:
-            return dg.MaterializeResult(metadata=read_metadata(read(run_context(context, installation, options))))
+            started = monotonic()
+            report = read(run_context(context, installation, options))
+            return dg.MaterializeResult(metadata=read_metadata(report) | seconds_since(started))
 
         return part
 

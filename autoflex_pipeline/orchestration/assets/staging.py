@@ -2,15 +2,15 @@
 
 # Dagster reads annotations of configuration and resources as objects: no `from __future__ import annotations` here.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from time import monotonic
 
 import dagster as dg
 
 from autoflex_pipeline.lineage.columns import document_table, mapping_table
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.assets.raw import RAW_ORDERS
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context
+from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
 from autoflex_pipeline.orchestration.checks import entity_check_results, entity_check_specs
 from autoflex_pipeline.orchestration.metadata import (
     column_lineage,
@@ -23,7 +23,7 @@ from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.accounts import check_accounts
-from autoflex_pipeline.staging import StageCounts
+from autoflex_pipeline.runs.numbers import staged_numbers
 
 ENTITY_DEPS = {
     "party": ("relations",),
@@ -66,23 +66,22 @@ def staging_assets() -> dg.AssetsDefinition:
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
     ) -> Iterator[Materialized]:
         run = run_context(context, installation, options)
+        started = monotonic()
         staged = steps.stage(run)
+        took = seconds_since(started)
+        numbers = staged_numbers(run, staged)
         checks = entity_check_results(run.warehouse)
-        for entity, counts in staged.counts.items():
+        for entity in ENTITY_DEPS:  # Dagster wants them in this order
             yield dg.MaterializeResult(
                 asset_key=entity,
-                metadata=counts_metadata(_by_dealer(counts)) | column_lineage(entity),
+                metadata=counts_metadata(numbers[entity]) | took | column_lineage(entity),
                 check_results=[checks[entity]],
             )
         yield dg.MaterializeResult(
-            asset_key="documents", metadata={"compared": staged.documents} | column_lineage("documents")
+            asset_key="documents", metadata={"compared": staged.documents} | took | column_lineage("documents")
         )
 
     return stage
-
-
-def _by_dealer(counts: Mapping[str, StageCounts]) -> dict[str, dict[str, int]]:
-    return {dealer_id: asdict(count) for dealer_id, count in counts.items()}
 
 
 @dg.asset(

@@ -4,6 +4,7 @@
 
 from dataclasses import replace
 from datetime import date
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
@@ -54,3 +55,8 @@ def _window(context: Context) -> tuple[date, date] | None:
     """First and last day of the months that the run was asked for; None for a tick."""
     spans = [span for months in months_by_dealer(_asked_keys(context)).values() for span in months]
     return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
+
+
+def seconds_since(started: float) -> dict[str, float]:
+    """How long a step took so far, as metadata; ``started`` is of ``time.monotonic``."""
+    return {"seconds": round(monotonic() - started, 2)}

@@ -54,7 +54,7 @@ class Past:
         """New raw records, noted as staging notes them."""
         self.connection.execute(
             "INSERT INTO raw_record (seq, dealer_id, entity, record, fetched_at) "
-            "SELECT ? + generate_subscripts(records, 1), ?, ?, unnest(records), ? FROM (SELECT ?::VARCHAR[] AS records)",
+            "SELECT ? + generate_subscripts(each, 1), ?, ?, unnest(each), ? FROM (SELECT ?::VARCHAR[] AS each)",
             [self.seq, DEALER, entity, at, [json.dumps(record) for record in records]],
         )
         self.seq += len(records)
