@@ -16,7 +16,7 @@ from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.receivers import Receiver, receiving
-from autoflex_pipeline_tests.world import JANSEN, World, load, variable
+from autoflex_pipeline_tests.world import JANSEN, World, load, order, variable
 
 ROUTE = '[[alerts]]\nname = "team"\nto = "webhook"\nquiet_minutes = 0\n[alerts.webhook]\nurl_env = "HOOK_URL"\n'
 
@@ -188,14 +188,15 @@ def test_the_sensor_tells_red_runs_and_failing_checks_once(world: World, receive
     assert receiver.changes == [("opened", "run_failed")]
     assert receiver.alerts[0]["subject"] == "sync"
     analytics.rmdir()
-    world.autoflex.load(JANSEN, {"relation": [{"relation_id": 3001, "last_name": None, "company_name": None}]})
+    bad = [order(number, order_number=None) for number in range(50011, 50017)]
+    world.autoflex.load(JANSEN, {"order": bad})
     world.pass_time(minutes=11)
     run()
     told = evaluate("alerts", world.installation, instance)
     assert receiver.changes[1:] == [("recovered", "run_failed"), ("opened", "check_failed")]
-    assert receiver.alerts[-1]["subject"] == "party: few_rejected"
+    assert receiver.alerts[-1]["subject"] == "appointment: few_rejected"
     assert receiver.alerts[-1]["severity"] == "warning"
-    assert told == "open: check_failed party: few_rejected; 2 messages sent, 0 still to go"
+    assert told == "open: check_failed appointment: few_rejected; 2 messages sent, 0 still to go"
 
 
 def test_the_command_lists_what_is_open_and_tries_the_routes(world: World, receiver: Receiver) -> None:
