@@ -69,16 +69,20 @@ def _plain(value: object) -> object:
 
 def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """A table for people; a line when it is empty."""
+    console().print(table_of(title, columns, rows))
+
+
+def table_of(title: str, columns: list[str], rows: list[list[Any]]) -> Table | Text:
+    """The same, to be printed."""
     if not rows:
-        console().print(Text(f"{shown(title)}: nothing"))
-        return
+        return Text(f"{shown(title)}: nothing")
     # Text, never str: what the DMS says must not be taken for rich's markup.
     table = Table(title=Text(shown(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else shown(str(cell), keep="\n")) for cell in row))
-    console().print(table)
+    return table
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def _order(order: Row, dealer: DealerSettings) -> str:
         "### In Claire",
         _held(order, values),
         "### Deliveries",
-        _table(
+        markdown_table(
             ("when", "result", "HTTP", "message", "fields changed", "run"),
             (
                 (
@@ -48,7 +48,7 @@ def _order(order: Row, dealer: DealerSettings) -> str:
             ),
         ),
         "### Findings",
-        _table(
+        markdown_table(
             ("severity", "rule", "of", "field", "value", "state", "when", "what to do"),
             (
                 (
@@ -59,7 +59,7 @@ def _order(order: Row, dealer: DealerSettings) -> str:
             ),
         ),
         "### Repairs",
-        _table(
+        markdown_table(
             ("rule", "of", "field", "before", "after", "when"),
             (
                 (
@@ -70,7 +70,7 @@ def _order(order: Row, dealer: DealerSettings) -> str:
             ),
         ),
         "### Versions",
-        _table(
+        markdown_table(
             ("of", "from", "to", "fields changed", "raw", "run"),
             (
                 (
@@ -81,7 +81,7 @@ def _order(order: Row, dealer: DealerSettings) -> str:
             ),
         ),
         "### Raw records",
-        _table(
+        markdown_table(
             ("of", "where", "extract", "when", "raw", "record", "run"),
             (
                 (
@@ -135,7 +135,8 @@ def _endpoint(source: str) -> str:
     return source.partition("?")[0]
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def markdown_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table in which no cell is taken for markup; "none" without rows."""
     found = list(rows)
     if not found:
         return "none"

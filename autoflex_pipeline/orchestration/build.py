@@ -14,6 +14,7 @@ from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.schedules import schedules
 from autoflex_pipeline.orchestration.sensors import sensors
+from autoflex_pipeline.orchestration.status_job import status
 from autoflex_pipeline.orchestration.trace_job import trace
 from autoflex_pipeline.settings import OrchestrationSettings
 
@@ -40,7 +41,7 @@ def build_definitions(installation: Installation) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=[quality],
-        jobs=[*moving, estimate_job, quarantine_retry, trace, trim],
+        jobs=[*moving, estimate_job, quarantine_retry, status, trace, trim],
         schedules=schedules(running=settings.schedules_running),
         sensors=sensors(
             running=settings.schedules_running,

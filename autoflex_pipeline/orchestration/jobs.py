@@ -18,7 +18,9 @@ SYNC, NIGHTLY, BACKFILL, RESEND, TRIM = "sync", "nightly", "backfill", "resend",
 PREVIEW = "preview"
 
 _READ_FIRST = ("open_orders", "orders_by_month", "autoflex", "claire")
-_DOWNSTREAM = dg.AssetSelection.all() - dg.AssetSelection.assets(*_READ_FIRST, REPORT)
+_DOWNSTREAM = (
+    dg.AssetSelection.all() - dg.AssetSelection.assets(*_READ_FIRST, REPORT) - dg.AssetSelection.groups("reports")
+)
 _SENT = dg.AssetSelection.assets("claire_deliveries", "analytics")
 
 

@@ -18,9 +18,14 @@ import dagster as dg
 from autoflex_pipeline.claire.delivery import deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.claire.preview import field_changes
+from autoflex_pipeline.lineage.trace import trace_orders
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.runs.estimate import estimate_backfill
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
+from autoflex_pipeline.runs.resending import resent
+from autoflex_pipeline.runs.retrying import retry_quarantined
+from autoflex_pipeline.runs.status import dealer_status
 from autoflex_pipeline.settings import OrchestrationSettings
 from autoflex_pipeline.staging import quarantine, stage_entities
 from autoflex_pipeline.warehouse.publishing import publish
@@ -99,6 +104,22 @@ def _system(what: str, source: str, refreshed: str) -> About:
         caveats="which names of its API hold on a real connection is told by `autoflex-pipeline doctor`",
         runbook="operators.md",
         personal="yes",
+        freshness=None,
+    )
+
+
+def _report(what: str, refreshed: str, code: Callable[..., Any], runbook: str) -> About:
+    return About(
+        what=what,
+        group="reports",
+        kinds=frozenset({"table"}),
+        grain="one report a materialization, in its metadata",
+        source="the warehouse and the state store",
+        refreshed=refreshed,
+        caveats="personal values are hidden unless the dealer's privacy is full",
+        runbook=runbook,
+        personal="no",
+        code=code,
         freshness=None,
     )
 
@@ -212,6 +233,33 @@ ABOUT: Mapping[str, About] = {
         personal="no",
         code=field_changes,
         freshness=None,
+    ),
+    "status_report": _report(
+        "How it stands for each dealer: last success, what is pending, held, rejected or in quarantine, what is wrong.",
+        "by every sync, and by the job `status`",
+        dealer_status,
+        "operators.md#status",
+    ),
+    "trace_report": _report(
+        "Where a work order is, and why.", "by the job `trace`", trace_orders, "data-team.md#where-is-this-work-order"
+    ),
+    "backfill_estimate": _report(
+        "What a backfill would cost: requests and time.",
+        "by the job `estimate_backfill`",
+        estimate_backfill,
+        "operators.md#backfill",
+    ),
+    "quarantine_retry_report": _report(
+        "What became of quarantined records that were validated anew.",
+        "by the job `quarantine_retry`",
+        retry_quarantined,
+        "operators.md#do-it-from-the-ui",
+    ),
+    "resend_report": _report(
+        "What Claire answered to appointments that were sent again.",
+        "by the job `resend`",
+        resent,
+        "operators.md#do-it-from-the-ui",
     ),
     "analytics": About(
         what="The analysts' DuckDB: a pseudonymised, consistent copy, replaced atomically.",

@@ -15,6 +15,7 @@ from autoflex_pipeline.orchestration.metadata import counts_metadata, published_
 from autoflex_pipeline.orchestration.preview import REPORT, preview_metadata
 from autoflex_pipeline.orchestration.reports import resend_report
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
+from autoflex_pipeline.orchestration.status_job import status_report
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.numbers import delivered_numbers
@@ -45,6 +46,8 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         elif run.options.numbers:
             (dealer,) = run.dealers
             context.log_event(resend_report(dealer, resent(run, dealer.id, run.options.numbers)))
+        if not run.options.dry_run:
+            context.log_event(status_report(installation))
         counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
         return dg.MaterializeResult(
             metadata={
