@@ -9,14 +9,14 @@ import dagster as dg
 import pytest
 
 from autoflex_pipeline.errors import ConfigurationError
-from autoflex_pipeline.orchestration.assets.systems import REPORTS
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.settings import load_settings
 from autoflex_pipeline_tests.asset_snapshot import CONFIG, definitions_of_one_dealer
 
 SYSTEMS = {"autoflex", "claire"}
-ON_DEMAND = {"orders_by_month", "preview_report", *REPORTS}
+REPORTS = {"status_report", "trace_report", "backfill_estimate", "quarantine_retry_report", "resend_report"}
+ON_DEMAND = {"orders_by_month", "preview_report"} | REPORTS
 
 
 def assets_of(definitions: dg.Definitions) -> dict[str, Any]:
