@@ -1,4 +1,4 @@
-"""What an asset shows of itself: column schema, lineage and counts. Never a row, never a personal value."""
+"""What an asset shows of itself: column schema, lineage, counts, pictures. Never a personal value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import dagster as dg
 
 from autoflex_pipeline.lineage.columns import DOCUMENTS, LOCATION, document_columns, entity_columns
 from autoflex_pipeline.model import MODELS, RAW_ENTITIES, FieldInfo, fields
+from autoflex_pipeline.orchestration.pictures import bars, mix
 from autoflex_pipeline.runs.asking import ReadReport
+from autoflex_pipeline.runs.numbers import DeliveredView, StagedView
 from autoflex_pipeline.warehouse.analyst_tables import published_tables
 from autoflex_pipeline.warehouse.tables import all_tables
 
@@ -128,6 +130,28 @@ def counts_metadata(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
         for dealer_id, by_name in sorted(counts.items())
     ]
     return totals | {"by_dealer": dealers_table(rows)}
+
+
+def entity_metadata(view: StagedView, entity: str) -> dict[str, Any]:
+    """Counts of the run, rows of the table, its newest with what is personal struck out; of appointments a picture."""
+    metadata = counts_metadata(view.counts[entity]) | {"dagster/row_count": view.rows[entity]}
+    if view.previews[entity]:
+        metadata["newest"] = dg.MetadataValue.table([dg.TableRecord(row) for row in view.previews[entity]])
+    if entity == "appointment":
+        metadata["arrivals_by_day"] = bars("New work orders", view.arrivals)
+    return metadata
+
+
+def delivery_metadata(view: DeliveredView, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Counts and numbers of the run, how they are made up, and how long changes took over the last two weeks."""
+    totals = counts_metadata(counts)
+    states = {name: int(total) for name, total in totals.items() if name != "by_dealer"}
+    return {
+        **totals,
+        **view.numbers,
+        "states": mix("Appointments in scope, as this run left them", states),
+        "latency_by_day": bars("Seconds from the change to Claire", view.latency, unit=" s"),
+    }
 
 
 def dealers_table(rows: list[dg.TableRecord]) -> dg.MetadataValue[Any]:

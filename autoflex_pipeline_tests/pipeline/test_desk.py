@@ -74,6 +74,19 @@ def test_a_quiet_run_leaves_zeros_so_that_a_plot_has_no_gaps(desks: tuple[Desk, 
     assert desks[1].numbers("claire_deliveries")["created"] == 0
 
 
+def test_a_run_leaves_pictures_and_a_preview_with_what_is_personal_struck_out(desks: tuple[Desk, Desk]) -> None:
+    for asset, picture in (
+        ("appointment", "arrivals_by_day"),
+        ("quarantine", "reasons_by_day"),
+        ("claire_deliveries", "states"),
+    ):
+        assert "(data:image/svg+xml;base64," in desks[0].metadata[asset][picture].value, asset
+    (car,) = desks[0].metadata["car"]["newest"].records
+    assert car.data["make"] == "Volkswagen"
+    assert car.data["vin"] == "•••"
+    assert desks[0].numbers("appointment")["dagster/row_count"] == 3
+
+
 def test_every_check_is_judged_in_every_run_and_says_how_it_stands(desks: tuple[Desk, Desk]) -> None:
     for desk in desks:
         for check in CHECKS:

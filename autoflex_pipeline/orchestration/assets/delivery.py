@@ -11,14 +11,14 @@ import dagster as dg
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
 from autoflex_pipeline.orchestration.checks import dealer_check_results, dealer_check_specs
-from autoflex_pipeline.orchestration.metadata import counts_metadata, published_tables_shown, warehouse_schema
+from autoflex_pipeline.orchestration.metadata import delivery_metadata, published_tables_shown, warehouse_schema
 from autoflex_pipeline.orchestration.preview import REPORT, preview_metadata
 from autoflex_pipeline.orchestration.reports import resend_report
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.orchestration.status_job import status_report
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.closing import close_run
-from autoflex_pipeline.runs.numbers import delivered_numbers
+from autoflex_pipeline.runs.numbers import delivered_view
 from autoflex_pipeline.runs.publishing import publish_when_due
 from autoflex_pipeline.runs.resending import resent
 
@@ -51,8 +51,7 @@ def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
         counts = {dealer_id: summary["delivery"] for dealer_id, summary in summaries.items()}
         return dg.MaterializeResult(
             metadata={
-                **counts_metadata(counts),
-                **delivered_numbers(run, deliveries),
+                **delivery_metadata(delivered_view(run, deliveries), counts),
                 **seconds_since(started),
                 "dry_run": run.options.dry_run,
             },

@@ -14,16 +14,18 @@ from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Ma
 from autoflex_pipeline.orchestration.checks import entity_check_results, entity_check_specs
 from autoflex_pipeline.orchestration.metadata import (
     column_lineage,
-    counts_metadata,
     document_schema,
+    entity_metadata,
     table_schema,
     warehouse_schema,
 )
+from autoflex_pipeline.orchestration.pictures import bars
 from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
+from autoflex_pipeline.quality.trends import rejections_by_day
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.accounts import check_accounts
-from autoflex_pipeline.runs.numbers import staged_numbers
+from autoflex_pipeline.runs.numbers import staged_view
 
 ENTITY_DEPS = {
     "party": ("relations",),
@@ -69,12 +71,12 @@ def staging_assets() -> dg.AssetsDefinition:
         started = monotonic()
         staged = steps.stage(run)
         took = seconds_since(started)
-        numbers = staged_numbers(run, staged)
+        view = staged_view(run, staged)
         checks = entity_check_results(run.warehouse)
         for entity in ENTITY_DEPS:  # Dagster wants them in this order
             yield dg.MaterializeResult(
                 asset_key=entity,
-                metadata=counts_metadata(numbers[entity]) | took | column_lineage(entity),
+                metadata=entity_metadata(view, entity) | took | column_lineage(entity),
                 check_results=[checks[entity]],
             )
         yield dg.MaterializeResult(
@@ -107,9 +109,14 @@ def quarantine(
     run = run_context(context, installation, options)
     with run.warehouse.open() as connection:
         table, total = quarantine_table(connection)
+        rejections = rejections_by_day(connection, run.clock())
     unbalanced = check_accounts(run)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": total, "by_rule": table},
+        metadata={
+            "dagster/row_count": total,
+            "by_rule": table,
+            "reasons_by_day": bars("Newly rejected", rejections),
+        },
         check_results=[
             dg.AssetCheckResult(
                 check_name="nothing_vanishes",
