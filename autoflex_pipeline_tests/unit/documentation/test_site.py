@@ -65,6 +65,17 @@ def test_the_site_needs_nothing_from_outside(site: Path) -> None:
         assert found is None, f"{file.name}: {found and found[0]}"
 
 
+def test_where_the_program_leads_to_is_on_the_site(site: Path) -> None:
+    led_to = {
+        match
+        for file in (ROOT / "autoflex_pipeline").rglob("*.py")
+        for match in re.findall(r"\b([\w-]+)\.md#([\w-]+)(?![\w{-])", file.read_text(encoding="utf-8"))
+    }
+    assert led_to
+    for page, anchor in led_to:
+        assert f'id="{anchor}"' in (site / f"{page}.html").read_text(encoding="utf-8"), f"{page}.md#{anchor}"
+
+
 def test_a_screenshot_is_shown_where_it_was_made_and_told_of_where_it_was_not(site: Path) -> None:
     page = (site / "data-team.html").read_text(encoding="utf-8")
     assert 'src="_images/trace-report.png"' in page
