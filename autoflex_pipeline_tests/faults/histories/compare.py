@@ -117,7 +117,11 @@ class _Judge:
         assert self.held is not None
         row = self.order.row
         assert row is not None
-        if self.order.lines_are_murky or (self.order.is_billed and not self.lines_of_billed):
+        if (
+            self.order.lines_are_murky
+            or self.order.lines_are_unread
+            or (self.order.is_billed and not self.lines_of_billed)
+        ):
             return []
         by_dms = [line for line in self.held["interventions"] if line["dms_nr"] is not None]  # staff typed the others
         has = [{name: line[name] for name in ("dms_nr", "position", "title", "price")} for line in by_dms]

@@ -62,6 +62,8 @@ class TrackedOrder(Tracked):
     missing_since: datetime | None = None
     lines_are_murky: bool = False
     """Whether a fault made up its lines: only a full pass reads them again when the order stays as it is."""
+    lines_are_unread: bool = False
+    """Whether its lines changed since a run surely read them: a tick passes over those of a billed order."""
 
     @property
     def is_billed(self) -> bool:
@@ -116,6 +118,8 @@ class DealerModel:
             is_sure = self._observe_order(order, sight, now, today)
             if is_sure and sight == "full" and not order.is_billed:
                 order.lines_are_murky = False  # read anew, whatever the DMS says of changes
+            if is_sure and not (absent_lines and order.is_billed):
+                order.lines_are_unread = False
             for _, line in self.lines_of(number):
                 reads = is_sure and not order.lines_are_murky and not (absent_lines and order.is_billed)
                 tracked = self.parts["order_line"][line["order_line_id"]]
@@ -185,6 +189,7 @@ class DealerModel:
         """Do the edit; gives what to do to the stand-in's rows: dealer, entity, number and the row (None: delete)."""
         self.is_touched = True
         if isinstance(edit, Reorder):
+            self._lines_changed(edit.order)
             done = []
             for (_, line), number in zip(self.lines_of(edit.order), edit.numbers, strict=False):
                 line["line_number"] = number
@@ -194,11 +199,16 @@ class DealerModel:
         if isinstance(edit, Remove):
             if tracked.row is None:
                 return []
-            tracked.row = None
             if edit.entity == "order_line":
+                self._lines_changed(tracked.row["order_id"])
                 self.line_order.remove(edit.number)
+            tracked.row = None
             return [(self.dealer_id, edit.entity, edit.number, None)]
         return self._put(edit, tracked)
+
+    def _lines_changed(self, *orders: int) -> None:
+        for order in orders:
+            self.orders.setdefault(order, TrackedOrder()).lines_are_unread = True
 
     def _put(self, edit: Put, tracked: Tracked) -> list[tuple[str, Entity, int, Row | None]]:
         touched: list[tuple[str, Entity, int, Row | None]] = []
@@ -207,6 +217,8 @@ class DealerModel:
             self.line_order.append(edit.number)
         row = {**(before or new_row(edit.entity, edit.number)), **edit.fields, KEYS[edit.entity]: edit.number}
         tracked.row = row
+        if edit.entity == "order_line":
+            self._lines_changed(row["order_id"], before["order_id"] if before else row["order_id"])
         touched.append((self.dealer_id, edit.entity, edit.number, row))
         if edit.entity == "order_line" and before is not None and before["order_id"] != row["order_id"]:
             # A line that moves to another order changes both, and the DMS's mark of the order's last change says so.
