@@ -21,7 +21,7 @@ from autoflex_pipeline_tests.unit.claire.delivering import Bench, bench
 from autoflex_pipeline_tests.world import JANSEN, World, load
 
 DOWN = {"kind": "status_before", "status": 503}
-SLOW_DOCUMENTS = int(os.environ.get("SLOW_DOCUMENTS", "1500"))
+SLOW_DOCUMENTS = int(os.environ.get("SLOW_DOCUMENTS", "700"))
 SLOW_MS = 30
 
 
@@ -38,16 +38,16 @@ def test_a_claire_that_is_down_for_an_hour_costs_a_few_probes_and_is_caught_up_w
 
     The minutes are the schedule's: a run when something changed or is due, as ``outlook`` decides.
     """
-    numbers = [str(number) for number in range(1, 31)]
+    numbers = [str(number) for number in range(1, 13)]
     run.put(*numbers, dms_notes="before")
-    assert run.deliver(patient=True).counts["created"] == 30
+    assert run.deliver(patient=True).counts["created"] == 12
     run.deadline_seconds = 1.0
     run.faults(DOWN)
     before, runs, due = run.requests(), 0, run.now
     for minute in range(60):
         changes = minute % 10 == 0
         if changes:
-            run.put(*numbers[: 20 - minute // 10], dms_notes=f"minute {minute}")
+            run.put(*numbers[: 10 - minute // 10], dms_notes=f"minute {minute}")
         if changes or run.now >= due:
             delivery = run.deliver(patient=True)
             assert (delivery.error_kind, delivery.counts["updated"]) == ("transport", 0)
@@ -57,16 +57,16 @@ def test_a_claire_that_is_down_for_an_hour_costs_a_few_probes_and_is_caught_up_w
     probes = run.requests() - before
     print(f"an hour without Claire: {runs} runs, {probes} requests")
     assert probes <= 40
+    assert due - run.now <= timedelta(minutes=5), "when it is back, it is known soon"
     run.faults()
     run.deadline_seconds = 10
     run.now = due
     delivery = run.deliver(patient=True)
-    assert (delivery.error, delivery.counts["updated"], delivery.counts["pending"]) == (None, 20, 0)
-    assert due - run.now <= timedelta(minutes=5)
+    assert (delivery.error, delivery.counts["updated"], delivery.counts["pending"]) == (None, 10, 0)
     assert [run.held(number)["dms_notes"] for number in numbers] == [
-        f"minute {min(50, 10 * (20 - int(number)))}" if int(number) <= 20 else "before" for number in numbers
+        f"minute {min(50, 10 * (10 - int(number)))}" if int(number) <= 10 else "before" for number in numbers
     ]
-    assert all(len(run.effects(number)) == 2 for number in numbers[:20]), "of an hour's versions the newest went"
+    assert all(len(run.effects(number)) == 2 for number in numbers[:10]), "of an hour's versions the newest went"
     requests = run.requests()
     assert run.deliver(patient=True).error is None
     assert run.requests() == requests
@@ -116,15 +116,15 @@ def test_a_document_that_fails_by_itself_costs_one_request_a_run_and_stops_no_ot
 
 def test_a_dealer_whose_own_documents_fail_does_not_keep_another_from_claire(world: World) -> None:
     for dealer_id in ("garage-jansen", "autobedrijf-devries"):
-        load(world, dealer_id)
+        load(world, dealer_id, orders=1)
     world.claire.set_fault("status_before", status=500, location="101")
     world.tick(publish=False)
     assert world.tick(publish=False)["autobedrijf-devries"]["ok"]
-    assert len(world.claire.appointments("202")) == 3
+    assert len(world.claire.appointments("202")) == 1
 
 
 def test_while_claire_is_down_the_schedule_goes_on_staging_and_tries_again_when_it_is_due(world: World) -> None:
-    load(world, JANSEN)
+    load(world, JANSEN, orders=1)
     assert world.tick(publish=False)[JANSEN]["ok"]
     world.configure(claire={"deadline_seconds": 1})
     world.restart()

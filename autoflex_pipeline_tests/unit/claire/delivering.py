@@ -27,11 +27,17 @@ KEY = "claire-key-PLANTED"
 KEY_VARIABLE = "TEST_CLAIRE_KEY"
 
 COPIED = {
-    "appointment": "n::VARCHAR AS dms_number",
-    "intervention": "n::VARCHAR AS appointment_dms_number, n::VARCHAR || '-' || dms_number AS dms_number",
-    "line_list": "n::VARCHAR AS order_key, list_transform(line_keys, key -> n::VARCHAR || '-' || key) AS line_keys",
+    "appointment": ("dms_number", "n::VARCHAR AS dms_number"),
+    "intervention": (
+        "appointment_dms_number",
+        "n::VARCHAR AS appointment_dms_number, n::VARCHAR || '-' || dms_number AS dms_number",
+    ),
+    "line_list": (
+        "order_key",
+        "n::VARCHAR AS order_key, list_transform(line_keys, lambda key: n::VARCHAR || '-' || key) AS line_keys",
+    ),
 }
-"""What is another in each copy of an appointment, by table."""
+"""By table the column that names the appointment, and what is another in each copy of it."""
 
 
 @dataclass
@@ -74,15 +80,14 @@ class Bench:
         """So many appointments with lines, from number ``first`` on, in a few statements."""
         with self.warehouse.open() as connection:
             put_whole(connection, "1")
-            connection.execute("DELETE FROM document_dirty")
-            for table, changes in COPIED.items():
+            for table, (key, changes) in COPIED.items():
                 connection.execute(
-                    f"INSERT INTO {table} SELECT row.* REPLACE ({changes}) FROM {table} row, range(?, ?) numbers(n)",
+                    f"INSERT INTO {table} SELECT row.* REPLACE ({changes}) FROM {table} row, range(?, ?) numbers(n) "
+                    f"WHERE row.{key} = '1'",
                     [first, first + count],
                 )
-            for table, key in (("appointment", "dms_number"), ("line_list", "order_key")):
                 connection.execute(f"DELETE FROM {table} WHERE {key} = '1'")
-            connection.execute("DELETE FROM intervention WHERE appointment_dms_number = '1'")
+            connection.execute("DELETE FROM document_dirty")
             connection.execute("INSERT INTO document_dirty SELECT dealer_id, dms_number FROM appointment")
         refresh(self.warehouse, self.now)
         return [str(number) for number in range(first, first + count)]
