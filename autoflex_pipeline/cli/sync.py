@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from autoflex_pipeline.cli.estimate import show_estimate
 from autoflex_pipeline.cli.output import (
@@ -24,9 +21,8 @@ from autoflex_pipeline.cli.output import (
     print_json,
     print_table,
 )
+from autoflex_pipeline.cli.progress import progress
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
-
-STEPS_OF_A_RUN = 8
 
 
 def sync(
@@ -122,26 +118,16 @@ def run_and_summarise(
         raise
     except PipelineError as error:
         return refused_summary(str(error), dealer_ids), {}
-    with _progress(opened, quiet):
+    with progress(opened, months=_cells(dealer_ids, months), quiet=quiet):
         outcome = run_headless(opened, options, months=months)
     return summary_of(opened.state, outcome.run_ids, dealer_ids, outcome.errors)
 
 
-@contextmanager
-def _progress(opened: Any, quiet: bool) -> Iterator[None]:
-    """A progress bar on a terminal; nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task("starting", total=STEPS_OF_A_RUN)
+def _cells(dealer_ids: Sequence[str], months: tuple[str, str] | None) -> int:
+    """How many cells of the grid dealer × month a run is asked for."""
+    from autoflex_pipeline.sources.window import months_between
 
-        def on_step(name: str) -> None:
-            progress.update(task, description=name.replace("_", " "), advance=1)
-
-        opened.on_step = on_step
-        yield
+    return len(dealer_ids) * len(months_between(*months)) if months else 0
 
 
 def show_summary(summary: dict[str, Any], *, title: str = "Sync") -> None:

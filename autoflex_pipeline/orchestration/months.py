@@ -39,13 +39,6 @@ def month_events(asset: str, months: Sequence[MonthRead]) -> Iterator[dg.AssetMa
             )
 
 
-def month_line(read: MonthRead) -> str:
-    """One line for the run's log."""
-    if read.is_complete:
-        return f"{read.dealer_id} {read.month}: read whole, {read.orders} orders"
-    return f"{read.dealer_id} {read.month}: NOT read whole, {read.orders} orders so far: {read.error}"
-
-
 def months_check_spec(asset: str) -> dg.AssetCheckSpec:
     """The check that every month of a backfill was read whole."""
     return dg.AssetCheckSpec(

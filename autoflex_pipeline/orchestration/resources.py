@@ -17,6 +17,7 @@ from autoflex_pipeline.runs.clock import RunClock
 from autoflex_pipeline.runs.context import RunContext, RunOptions, utc_now
 from autoflex_pipeline.settings import Settings, load_settings
 from autoflex_pipeline.sources.connections import ApiConnections
+from autoflex_pipeline.sources.months import MonthRead
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.warehouse import Warehouse
 
@@ -24,7 +25,8 @@ from autoflex_pipeline.warehouse import Warehouse
 class Installation:
     """One installation of the product: its configuration file, stores and connections, opened when first needed.
 
-    ``on_step`` is told the name of each step as it begins, for a progress bar.
+    ``on_step`` is told the name of each step as it begins, ``on_month`` each month of a backfill as it was read: for a
+    progress bar.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Installation:
         self.config = config
         self.clock = clock
         self.on_step = on_step
+        self.on_month: Callable[[MonthRead], None] | None = None
         self.apis = ApiConnections()
         self._run: tuple[str, RunClock] | None = None
 

@@ -33,6 +33,12 @@ class ApiConnections:
             self._open[dealer.id] = (dealer, credentials, api)
             return api
 
+    @property
+    def requests(self) -> int:
+        """How many requests all of them have sent: what tells that a long reading goes on."""
+        with self._lock:
+            return sum(api.connection.requests for _, _, api in self._open.values())
+
     def close(self) -> None:
         """Close all of them."""
         with self._lock:

@@ -25,6 +25,13 @@ class MonthRead:
         """Whether every work order of the month was read."""
         return self.error is None
 
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        if self.is_complete:
+            return f"{self.dealer_id} {self.month}: read whole, {self.orders} orders"
+        return f"{self.dealer_id} {self.month}: NOT read whole, {self.orders} orders so far: {self.error}"
+
 
 def month_of(day: date) -> str:
     """The month that a day lies in."""

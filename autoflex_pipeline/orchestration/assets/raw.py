@@ -13,7 +13,6 @@ from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
 from autoflex_pipeline.orchestration.months import (
     NOT_A_MATERIALIZATION,
     month_events,
-    month_line,
     months_check,
     months_check_spec,
 )
@@ -59,7 +58,9 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         for event in month_events(BY_MONTH, report.months):
             context.log_event(event)
         for read in report.months:
-            context.log.info(month_line(read))
+            context.log.info(read.told)
+            if installation.on_month:
+                installation.on_month(read)
         return dg.MaterializeResult(
             metadata=NOT_A_MATERIALIZATION,
             check_results=[months_check(report, read_metadata(report) | seconds_since(started))],

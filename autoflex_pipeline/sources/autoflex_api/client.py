@@ -119,6 +119,7 @@ class HttpClient:
         self._now = now
         self._secrets = secrets
         self._deadline = deadline_seconds
+        self.total = Tally()
         self._slots = threading.BoundedSemaphore(max_concurrency)
         self._rate = RateLimit(max_requests_per_second)
         self._not_before = 0.0
@@ -178,6 +179,7 @@ class HttpClient:
         with self._slots:
             self._wait_for_turn()
             tally.add()
+            self.total.add()
             try:
                 response, body = self._exchange(url, headers)
             except httpx.TimeoutException:

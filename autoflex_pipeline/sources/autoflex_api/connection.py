@@ -90,6 +90,11 @@ class Connection:
         self._http.close()
         self.workers.close()
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent since it was opened, logins and repetitions included."""
+        return self._http.total.requests
+
     def login(self, tally: Tally) -> Login:
         """A login that is valid now; logs in when there is none."""
         return self._session.current(tally)
