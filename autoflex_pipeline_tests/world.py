@@ -108,7 +108,10 @@ class World:
     def tick(self, *, months: Months | None = None, publish: bool = True, **options: Any) -> dict[str, dict[str, Any]]:
         """The same run without Dagster, many times as fast; gives the summary of each dealer."""
         chosen = RunOptions(**options) if months is None else options_of_months(months, **options)
-        return run_domain(self.installation.run_context(new_run_id(), chosen), months=months, publish=publish)
+        try:
+            return run_domain(self.installation.run_context(new_run_id(), chosen), months=months, publish=publish)
+        finally:
+            self.installation.end_run()
 
     def look(self) -> dict[str, Outlook]:
         """What the schedule's tick would decide."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
@@ -28,7 +28,8 @@ IMPORT_PATH = "/v1/appointments/import"  # D; POST is A
 LIST_PATH = "/v1/appointments/list"  # D; the query parameters are A
 DETAILS_PATH = "/v1/appointments/{id}"  # A
 LOCATION = "location_id"  # A; the field of the import that chooses the location
-NOT_STARTED = frozenset({"New entry", "Car in shop", "Cancelled"})  # D
+CANCELLED = "Cancelled"  # D
+NOT_STARTED = frozenset({"New entry", "Car in shop", CANCELLED})  # D
 RESULTS = frozenset({"created", "updated", "unchanged"})  # A
 REFUSED_STATUSES = frozenset({400, 409, 413, 422})
 FAULTS_OF_ONE_DEALER = frozenset({403})
@@ -176,7 +177,21 @@ class ClaireConnection:
         url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "dms_nr": dms_number})
         return self._asked(_Call("GET", url), _read_first_status, dealer_stop, once)
 
-    def _asked(self, call: _Call, read: Callable[[Any], str | None], dealer_stop: DealerStop, once: bool) -> str | None:
+    def appointments(self, location_id: str, dealer_stop: DealerStop) -> Iterator[list[dict[str, Any]]]:
+        """All appointments of a location as Claire holds them, page by page (D; parameters A); ClaireUnreachableError.
+
+        Each is its document with ``id`` and ``status``.
+        """
+        page: int | None = 1
+        while page is not None:
+            url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "page": page})
+            rows, following = self._asked(_Call("GET", url), _read_page, dealer_stop, False)
+            yield rows
+            if following is not None and following <= page:
+                raise ClaireUnreachableError(f"Claire's list says that page {following} follows page {page}")
+            page = following
+
+    def _asked(self, call: _Call, read: Callable[[Any], T], dealer_stop: DealerStop, once: bool) -> T:
         try:
             return self._tried(call, read, [], dealer_stop, once)
         except _CallError as error:
@@ -393,6 +408,17 @@ def _read_status(answer: Any) -> str | None:
     if not isinstance(answer["status"], str):
         raise ValueError("not the contract's answer")
     return str(answer["status"])
+
+
+def _read_page(answer: Any) -> tuple[list[dict[str, Any]], int | None]:
+    """D: ``{"data": [{"id", "status", …}], "next_page": 2 | null}``."""
+    rows, following = answer["data"], answer["next_page"]
+    if not isinstance(rows, list) or not (following is None or isinstance(following, int)):
+        raise ValueError("not the contract's answer")
+    for row in rows:
+        if not isinstance(row["id"], str | int) or not isinstance(row["status"], str):
+            raise ValueError("not the contract's answer")
+    return rows, following
 
 
 def _read_first_status(answer: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from autoflex_pipeline.claire import mirror
+from autoflex_pipeline.claire import comparing, mirror
 from autoflex_pipeline.claire.client import ClaireConnections, ClaireUnreachableError
 from autoflex_pipeline.claire.documents import Projections, projections
 from autoflex_pipeline.claire.intents import Intent, Prepared, prepare
@@ -103,6 +103,8 @@ class _Delivery:
         self._result = DealerDelivery()
 
     def run(self) -> DealerDelivery:
+        if not self._compared():
+            return self._result
         plan = self._plan()
         if self._options.dry_run:
             self._preview(plan)
@@ -115,6 +117,24 @@ class _Delivery:
             mirror.bring_up(connection, state)
         self._sum_up(plan, results)
         return self._result
+
+    def _compared(self) -> bool:
+        """Whether what Claire holds is known; False, and the dealer fails, when it must be read and cannot be."""
+        with self._state.begin() as state:
+            if not comparing.is_due(state, self._dealer.id):
+                return True
+        try:
+            comparing.compare(self._dealer, self._connections.get(self._dealer), self._state, now=self._clock())
+        except ConfigurationError as error:
+            self._result.error, self._result.error_kind = str(error), "configuration"
+        except ClaireUnreachableError as error:
+            self._result.error_kind = "transport"
+            self._result.error = (
+                f"dealer {self._dealer.id!r}: after the restore, what Claire holds could not be read ({error}): "
+                "nothing was sent; the next run tries again"
+            )
+            self._result.next_due_at = self._clock() + timedelta(minutes=RETRY_MINUTES)
+        return self._result.error is None
 
     def _plan(self) -> Plan:
         with self._warehouse.open() as connection, self._state.begin() as state:

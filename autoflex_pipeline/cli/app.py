@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from autoflex_pipeline.cli import alerts, demo, doctor, months, quarantine, resend, sandbox, status, sync, trace
+from autoflex_pipeline.cli import (
+    alerts,
+    backup,
+    demo,
+    doctor,
+    months,
+    quarantine,
+    resend,
+    restore,
+    sandbox,
+    status,
+    sync,
+    trace,
+)
 from autoflex_pipeline.cli.output import EXIT_USAGE, complain
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
@@ -28,6 +41,8 @@ app.command("months")(months.months)
 app.add_typer(quarantine.app, name="quarantine")
 app.command("resend")(resend.resend)
 app.add_typer(alerts.app, name="alerts")
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("doctor")(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

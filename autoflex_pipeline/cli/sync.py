@@ -118,8 +118,11 @@ def run_and_summarise(
         raise
     except PipelineError as error:
         return refused_summary(str(error), dealer_ids), {}
-    with progress(opened, months=_cells(dealer_ids, months), quiet=quiet):
-        outcome = run_headless(opened, options, months=months)
+    try:
+        with progress(opened, months=_cells(dealer_ids, months), quiet=quiet):
+            outcome = run_headless(opened, options, months=months)
+    finally:
+        opened.end_run()
     return summary_of(opened.state, outcome.run_ids, dealer_ids, outcome.errors)
 
 

@@ -17,7 +17,7 @@ KIND_TAG = "autoflex/kind"
 SYNC, NIGHTLY, BACKFILL, RESEND, TRIM = "sync", "nightly", "backfill", "resend", "trim"
 PREVIEW = "preview"
 
-_READ_FIRST = ("open_orders", "orders_by_month", "autoflex", "claire")
+_READ_FIRST = ("open_orders", "orders_by_month", "autoflex", "claire", "backup")
 _DOWNSTREAM = (
     dg.AssetSelection.all() - dg.AssetSelection.assets(*_READ_FIRST, REPORT) - dg.AssetSelection.groups("reports")
 )
@@ -41,10 +41,10 @@ def asset_jobs() -> list[Any]:
         ),
         dg.define_asset_job(
             NIGHTLY,
-            selection=tick,
+            selection=tick | dg.AssetSelection.assets("backup"),
             description=(
                 "The nightly full pass: reads lines, cars and parties of all open orders anew, finds orders that hide "
-                "from the open list, and validates everything in quarantine again."
+                "from the open list, and validates everything in quarantine again. And the nightly backup."
             ),
             tags={KIND_TAG: "sync"},
             config=_options(full=True),

@@ -19,6 +19,7 @@ from autoflex_pipeline.settings import Settings, load_settings
 from autoflex_pipeline.sources.connections import ApiConnections
 from autoflex_pipeline.sources.months import MonthRead
 from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.state.locks import RunMark
 from autoflex_pipeline.warehouse import Warehouse
 
 
@@ -42,6 +43,7 @@ class Installation:
         self.on_month: Callable[[MonthRead], None] | None = None
         self.apis = ApiConnections()
         self._run: tuple[str, RunClock] | None = None
+        self._mark: RunMark | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -68,9 +70,18 @@ class Installation:
         return guards.before_run(self.settings, self.warehouse, lambda: self.state, self.clock)
 
     def run_context(self, run_id: str, options: RunOptions) -> RunContext:
-        """What the steps of one run are given; PipelineError when the run may not start."""
+        """What the steps of one run are given; PipelineError when the run may not start.
+
+        From here to ``end_run`` (or the end of the process) nothing can be restored.
+        """
+        if self._mark is None:
+            self._mark = RunMark(self.settings.warehouse.state_path)
         if self._run is None or self._run[0] != run_id:
-            self._run = run_id, self.check_before_run()
+            try:
+                self._run = run_id, self.check_before_run()
+            except BaseException:
+                self.end_run()
+                raise
         return RunContext(
             settings=self.settings,
             warehouse=self.warehouse,
@@ -82,8 +93,15 @@ class Installation:
             clock=self._run[1],
         )
 
+    def end_run(self) -> None:
+        """The run has ended, well or not."""
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
+
     def close(self) -> None:
         """Close connections and stores."""
+        self.end_run()
         self.apis.close()
         if "claire" in self.__dict__:
             self.claire.close()

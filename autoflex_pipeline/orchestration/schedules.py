@@ -9,7 +9,7 @@ import dagster as dg
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC, TRIM
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.runs.guards import check_clock, check_room
+from autoflex_pipeline.runs.guards import check_clock, check_no_restore, check_room
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
 from autoflex_pipeline.state.moments import newest_moment
 
@@ -45,6 +45,7 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason(f"run {unfinished} is not finished yet; never two at once")
         try:
             now = installation.clock()
+            check_no_restore(installation.settings)
             check_room(installation.settings)
             with installation.state.begin() as connection:
                 check_clock(now, newest_moment(connection))

@@ -20,6 +20,7 @@ from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.claire.preview import field_changes
 from autoflex_pipeline.lineage.trace import trace_orders
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.runs.backup import back_up
 from autoflex_pipeline.runs.estimate import estimate_backfill
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
@@ -37,6 +38,9 @@ EVERY_TICK = (
 )
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=30))
 """A run comes every ten minutes, whatever happens in the DMS: after half an hour the schedule or its daemon stands."""
+
+FRESH_NIGHTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50), warn_window=timedelta(hours=26))
+"""One night without is a warning, two are a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +276,19 @@ ABOUT: Mapping[str, About] = {
         runbook="analysts.md",
         personal="pseudonymised",
         code=publish,
+    ),
+    "backup": About(
+        what="A verified copy of the warehouse and the state store, both as they were at one moment.",
+        group="operations",
+        kinds=frozenset({"duckdb", "sqlite"}),
+        grain="one folder a night below `[warehouse] backup_path`; the newest `backups_kept` are kept",
+        source="the warehouse and the state store",
+        refreshed="by the nightly job, and by `autoflex-pipeline backup`",
+        caveats="it holds what the stores hold, personal data too; put back with `autoflex-pipeline restore`",
+        runbook="operators.md#backups",
+        personal="yes",
+        code=back_up,
+        freshness=FRESH_NIGHTLY,
     ),
 }  # fmt: skip
 

@@ -49,10 +49,25 @@ def before_run(
 
     ``state`` opens the state store: not before it is known that there is room for it.
     """
+    check_no_restore(settings)
     check_room(settings)
     stored = newest_stored(warehouse, state())
     check_clock(clock(), stored)
     return RunClock(clock, not_before=stored)
+
+
+def check_no_restore(settings: Settings) -> None:
+    """RunRefusedError when a restore was broken off: its files may be there in part."""
+    if restore_marker(settings.warehouse.path).exists():
+        raise RunRefusedError(
+            "a restore was broken off half way, or is under way; nothing was touched: run `autoflex-pipeline restore` "
+            "to its end, then run again"
+        )
+
+
+def restore_marker(warehouse: Path) -> Path:
+    """A file that is there while the stores are being replaced."""
+    return warehouse.with_name(warehouse.name + ".restoring")
 
 
 def check_room(settings: Settings) -> None:

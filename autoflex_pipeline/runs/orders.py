@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+from autoflex_pipeline.runs.after_restore import compare_restored
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
@@ -24,6 +25,7 @@ from autoflex_pipeline.state.runs import problems
 
 def read_open_orders(context: RunContext) -> ReadReport:
     """The tick: the open list of each dealer, those that left it by id, and what hides from it on a full pass."""
+    compare_restored(context)
     listed = ask_dealers(
         context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders(), first=True
     )
@@ -39,6 +41,7 @@ def read_open_orders(context: RunContext) -> ReadReport:
     extracts = [*listed.values(), *crawled.values(), *found.values()]
     gone: dict[str, list[str]] = {}
     with context.warehouse.open() as connection:
+        only_in_claire = {dealer_id: needs.open_in_claire_only(connection, dealer_id) for dealer_id in found}
         store_extracts(connection, extracts, run_id=context.run_id)
         for dealer_id, extract in found.items():
             gone[dealer_id] = note_missing(
@@ -49,10 +52,23 @@ def read_open_orders(context: RunContext) -> ReadReport:
                 confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
                 another_was_found=known.get(dealer_id, False),
             )
+    for dealer_id, extract in found.items():
+        _tell_of_strays(context, dealer_id, only_in_claire[dealer_id] & extract.not_found)
     _remember_list(context, listed)
     report = report_of(context, extracts)
     report.gone = {dealer_id: numbers for dealer_id, numbers in gone.items() if numbers}
     return report
+
+
+def _tell_of_strays(context: RunContext, dealer_id: str, numbers: Collection[str]) -> None:
+    """Appointments that only Claire has left: no document can be made of them, so a person has to cancel them."""
+    if numbers:
+        context.note(
+            dealer_id,
+            "source",
+            f"Claire has {len(numbers)} open appointments that are neither in staging nor, asked for by id, in "
+            f"Autoflex: {', '.join(sorted(numbers)[:20])}; cancel them in Claire by hand (said once)",
+        )
 
 
 def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> ReadReport:

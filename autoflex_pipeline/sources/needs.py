@@ -177,7 +177,7 @@ def parts_of_appointments(
 
 
 def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
-    """Orders known to be open, also in quarantine, that a complete open list lacks: they are asked for by id.
+    """Orders known to be open, also in quarantine or only in Claire, that a complete open list lacks: asked for by id.
 
     One whose absence is confirmed is asked for no more: it comes back by standing in the list again.
     """
@@ -198,8 +198,21 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
         """,
         {"dealer_id": dealer_id},
     ).fetchall()
-    known = {row[0] for row in rows}
+    known = {row[0] for row in rows} | open_in_claire_only(connection, dealer_id)
     return sorted(known.difference(listed))
+
+
+def open_in_claire_only(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
+    """Orders that Claire holds as open and staging does not know, as after a restore; not those the DMS has no more."""
+    rows = connection.execute(
+        """
+        SELECT dms_number FROM acknowledged WHERE dealer_id = $dealer_id AND NOT is_billed AND NOT is_canceled
+        EXCEPT SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id
+        EXCEPT SELECT record_key FROM nonexistent WHERE dealer_id = $dealer_id AND entity = 'order'
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def known_lines(connection: duckdb.DuckDBPyConnection, dealer_id: str, orders: Iterable[str]) -> dict[str, list[str]]:

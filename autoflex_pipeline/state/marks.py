@@ -27,6 +27,12 @@ ZONES_STAGED = "zones_staged"
 UNACCOUNTED = "unaccounted"
 """The dealers whose records did not add up, by dealer id the run that found it: nothing is sent for them."""
 
+RESTORED = "restored"
+"""The name that the store got when it was last put back from a backup; never set: it never was."""
+
+COMPARED = "compared_with_claire:"
+"""Followed by a dealer's id: the restored store (its name) for which the dealer was compared with Claire."""
+
 
 def mark(connection: Connection, name: str) -> Any:
     """The fact's value; None when it was never set."""

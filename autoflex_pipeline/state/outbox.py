@@ -138,6 +138,14 @@ def store_origin(connection: Connection) -> str:
     return str(known)
 
 
+def renew_origin(connection: Connection) -> str:
+    """Give the store another name, which it gets when it was put back from a backup: no key is made a second time."""
+    store_origin(connection)
+    name = uuid.uuid4().hex
+    connection.execute(update(origin).values(origin=name))
+    return name
+
+
 def idempotency_key(origin_name: str, dealer_id: str, location_id: str, dms_number: str, intent_number: int) -> str:
     """The key of one intent."""
     parts = (origin_name, dealer_id, location_id, dms_number, str(intent_number))
@@ -214,6 +222,16 @@ def close_intents(
         connection.execute(
             _SUPERSEDE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in taken]
         )
+
+
+def give_up_intents(connection: Connection, dealer_id: str, location_id: str, now: datetime) -> None:
+    """Close all that have no answer: what Claire holds has become known in another way."""
+    here = (intent.c.dealer_id == dealer_id) & (intent.c.location_id == location_id)
+    connection.execute(
+        update(intent)
+        .where(here, intent.c.answered_at.is_(None))
+        .values(answered_at=now, body=None, will_hold=None, result="superseded")
+    )
 
 
 def acknowledged_rows(

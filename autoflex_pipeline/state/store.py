@@ -22,7 +22,7 @@ from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 
 SCHEMA_VERSION = 1
 PRIVATE_MODE = 0o600
-NEXT_STEP = "stop the schedule, move it aside, and put a good copy back from your backup"
+NEXT_STEP = "put the last good copy back with `autoflex-pipeline restore`"
 SIGNS_OF_DAMAGE = ("malformed", "not a database")
 
 metadata = MetaData()
@@ -97,6 +97,18 @@ class StateStore:
             if any(sign in str(error.orig) for sign in SIGNS_OF_DAMAGE):
                 raise StateDamagedError(f"the state store {self.path} is damaged ({error.orig}); {NEXT_STEP}") from None
             raise
+
+    @contextmanager
+    def standing_still(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read by, while nobody writes: for copying the store as it is now."""
+        with self.begin():
+            reader = sqlite3.connect(self.path)
+            try:
+                yield reader
+            except sqlite3.DatabaseError as error:
+                raise StateDamagedError(f"the state store {self.path} is damaged ({error}); {NEXT_STEP}") from None
+            finally:
+                reader.close()
 
     def _begun(self, connection: Connection) -> RootTransaction:
         try:

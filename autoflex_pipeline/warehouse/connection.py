@@ -20,7 +20,7 @@ from autoflex_pipeline.warehouse.schema import ensure_schema
 PRIVATE_MODE = 0o600
 
 
-NEXT_STEP = "stop the schedule, move it and its .wal aside, and put a good copy back from your backup"
+NEXT_STEP = "put the last good copy back with `autoflex-pipeline restore`"
 SIGNS_OF_DAMAGE = ("Corrupt ", "not a valid DuckDB database", "Could not read enough bytes")
 """What DuckDB 1.5 says of a file that was cut off, overwritten or emptied (seen by damaging files, 2026-11)."""
 
@@ -70,6 +70,27 @@ class Warehouse:
                 raise
             finally:
                 connection.close()
+
+    @contextmanager
+    def settled(self) -> Iterator[dict[str, int]]:
+        """The lock, with all that is committed in the one file and none of it in a log beside it: for copying it.
+
+        Gives the rows of each table.
+        """
+        with self._lock(), _private_files():
+            connection = self._connect()
+            try:
+                connection.execute("CHECKPOINT")
+                rows = rows_by_table(connection)
+            except duckdb.Error as error:
+                if _is_damage(error):
+                    raise self._damaged(error) from None
+                raise PipelineError(
+                    f"warehouse {self.path} cannot be settled ({_first_line(error)}); check the disk's room"
+                ) from None
+            finally:
+                connection.close()
+            yield rows
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -143,6 +164,15 @@ class Warehouse:
 
     def _damaged(self, error: duckdb.Error) -> WarehouseDamagedError:
         return WarehouseDamagedError(f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}")
+
+
+def rows_by_table(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many rows each table has."""
+    names = [
+        row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
+    ]
+    found = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone() for name in names}
+    return {name: int(row[0]) if row else 0 for name, row in found.items()}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from autoflex_pipeline.orchestration.assets.backup import backup
 from autoflex_pipeline.orchestration.assets.delivery import analytics, delivery_asset, preview_report
 from autoflex_pipeline.orchestration.assets.raw import raw_assets
 from autoflex_pipeline.orchestration.assets.staging import quarantine, staging_assets
@@ -26,5 +27,6 @@ def all_assets(
         delivery_asset(dealer_ids),
         preview_report,
         analytics,
+        backup,
     ]
     return dg.map_asset_specs(lambda spec: described(spec, settings), assets)

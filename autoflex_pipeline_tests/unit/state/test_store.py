@@ -203,7 +203,7 @@ def test_a_damaged_store_is_said_to_be_damaged_in_one_line(store: StateStore, pa
     with pytest.raises(StateDamagedError) as caught:
         run_of(StateStore(path))
     assert str(caught.value).startswith(f"the state store {path} is damaged (")
-    assert str(caught.value).endswith("put a good copy back from your backup")
+    assert str(caught.value).endswith("put the last good copy back with `autoflex-pipeline restore`")
     assert "\n" not in str(caught.value)
 
 

@@ -181,7 +181,7 @@ def test_a_damaged_file_is_said_to_be_damaged_in_one_line_and_kept(path: Path, d
         keys(Warehouse(path))
     message = str(caught.value)
     assert message.startswith(f"warehouse {path} is damaged (")
-    assert message.endswith("put a good copy back from your backup")
+    assert message.endswith("put the last good copy back with `autoflex-pipeline restore`")
     assert "\n" not in message
     assert path.read_bytes() == left
 

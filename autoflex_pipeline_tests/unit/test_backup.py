@@ -1,0 +1,220 @@
+"""A backup is whole or is none; what is put back takes the place of everything that was there."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from autoflex_pipeline.errors import DamagedError, RunRefusedError
+from autoflex_pipeline.runs import guards
+from autoflex_pipeline.runs.backup import STATE, WAREHOUSE, Backup, BackupDamagedError, back_up, backups, rotate, verify
+from autoflex_pipeline.runs.restore import restore, situation
+from autoflex_pipeline.settings import Settings, load_settings
+from autoflex_pipeline.state import StateStore
+from autoflex_pipeline.state.locks import RunMark
+from autoflex_pipeline.state.marks import mark, set_mark
+from autoflex_pipeline.warehouse import Warehouse
+
+NOW = datetime(2026, 11, 27, 2, 30, tzinfo=UTC)
+CONFIGURATION = """
+[warehouse]
+path = "data/warehouse.duckdb"
+min_free_mb = {least}
+backups_kept = 2
+[claire]
+base_url = "http://127.0.0.1:1/api"
+[[dealers]]
+id = "garage-jansen"
+name = "Garage Jansen"
+claire_location_id = "101"
+"""
+
+
+class Stores:
+    """A warehouse and a state store that both say the same word."""
+
+    def __init__(self, folder: Path, least: int = 0) -> None:
+        (folder / "autoflex.toml").write_text(CONFIGURATION.format(least=least))
+        self.settings: Settings = load_settings(folder / "autoflex.toml")
+        self.paths = self.settings.warehouse
+
+    def say(self, word: str) -> None:
+        with Warehouse(self.paths.path).open() as connection:
+            connection.execute("DELETE FROM restage")
+            connection.execute("INSERT INTO restage VALUES ('d', 'order', ?)", [word])
+        store = StateStore(self.paths.state_path)
+        with store.begin() as state:
+            set_mark(state, "word", word)
+        store.close()
+
+    def said(self) -> tuple[str, str]:
+        with Warehouse(self.paths.path).open() as connection:
+            [(in_warehouse,)] = connection.execute("SELECT record_key FROM restage").fetchall()
+        store = StateStore(self.paths.state_path)
+        with store.begin() as state:
+            in_state = mark(state, "word")
+        store.close()
+        return in_warehouse, in_state
+
+    def back_up(self, *, hours: int = 0) -> Backup:
+        store = StateStore(self.paths.state_path)
+        try:
+            return back_up(self.settings, Warehouse(self.paths.path), store, now=NOW + timedelta(hours=hours))
+        finally:
+            store.close()
+
+    def restore(self, backup: Backup) -> Path:
+        return restore(self.settings, backup, now=NOW)
+
+    def names(self) -> list[str]:
+        return sorted(
+            path.name for path in self.paths.path.parent.iterdir() if not path.name.endswith((".lock", ".locks"))
+        )
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    made = Stores(tmp_path)
+    made.say("first")
+    return made
+
+
+def test_a_backup_holds_both_stores_as_they_were(stores: Stores) -> None:
+    made = stores.back_up()
+    stores.say("second")
+    assert [each.name for each in backups(stores.settings)] == ["20261127T023000Z"]
+    assert made.files[WAREHOUSE].rows["restage"] == made.files[STATE].rows["mark"] == 1
+    aside = stores.restore(made)
+    assert stores.said() == ("first", "first")
+    assert {path.name for path in aside.iterdir()} >= {"warehouse.duckdb", "warehouse.state.sqlite"}
+
+
+def test_a_backup_is_for_its_owner_only_and_leaves_nothing_half_made(stores: Stores) -> None:
+    made = stores.back_up()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made.path.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (made.path, made.path.parent)} == {0o700}
+    assert {path.name for path in made.path.iterdir()} == {WAREHOUSE, STATE, "backup.json"}
+    assert {path.name for path in made.path.parent.iterdir()} == {made.name, ".lock"}
+
+
+def test_the_newest_are_kept(stores: Stores) -> None:
+    for hour in range(4):
+        stores.back_up(hours=hour)
+    assert rotate(stores.settings) == ["20261127T033000Z", "20261127T023000Z"]
+    assert [each.name for each in backups(stores.settings)] == ["20261127T053000Z", "20261127T043000Z"]
+
+
+def test_two_backups_of_one_second_are_two(stores: Stores) -> None:
+    assert [stores.back_up().name, stores.back_up().name] == ["20261127T023000Z", "20261127T023000Z-2"]
+
+
+@pytest.mark.parametrize("name", [WAREHOUSE, STATE])
+@pytest.mark.parametrize("harm", ["cut", "flip", "gone"])
+def test_a_backup_that_is_no_longer_whole_is_not_put_back(stores: Stores, name: str, harm: str) -> None:
+    made = stores.back_up()
+    stores.say("second")
+    path = made.path / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-100] if harm == "cut" else content)
+    before = stores.names()
+    with pytest.raises(BackupDamagedError, match=f"{name} is not as it was copied"):
+        stores.restore(made)
+    assert stores.said() == ("second", "second")
+    assert stores.names() == before
+
+
+def test_a_store_that_is_damaged_where_no_run_reads_gives_no_backup(stores: Stores) -> None:
+    """Copied unseen, the damage would have taken the place of the last good copies, night by night."""
+    with Warehouse(stores.paths.path).open() as connection:
+        connection.execute(
+            "INSERT INTO raw_record (seq, record) SELECT range, repeat('x', 50) || range FROM range(200000)"
+        )
+    good = stores.back_up()
+    content = bytearray(stores.paths.path.read_bytes())
+    content[-400_000:-200_000] = bytes(200_000)
+    stores.paths.path.write_bytes(content)
+    with pytest.raises(DamagedError, match="autoflex-pipeline restore"):
+        stores.back_up(hours=1)
+    assert [each.name for each in backups(stores.settings)] == [good.name]
+    verify(good)
+
+
+def test_without_room_there_is_no_backup_and_no_trace_of_one(tmp_path: Path) -> None:
+    full = Stores(tmp_path, least=9_999_999)
+    full.say("first")
+    with pytest.raises(RunRefusedError, match="nearly full"):
+        full.back_up()
+    assert not full.paths.backup_folder.exists()
+
+
+def test_what_a_killed_backup_left_is_cleared_and_is_never_taken_for_one(stores: Stores) -> None:
+    left = stores.paths.backup_folder / ".making-0badcafe"
+    left.mkdir(parents=True)
+    (left / WAREHOUSE).write_bytes(b"half")
+    assert backups(stores.settings) == []
+    stores.back_up()
+    assert not left.exists()
+
+
+def test_nothing_is_restored_while_a_run_is_going(stores: Stores) -> None:
+    made = stores.back_up()
+    stores.say("second")
+    run, another = RunMark(stores.paths.state_path), RunMark(stores.paths.state_path)
+    run.close()
+    with pytest.raises(RunRefusedError, match="a run is going"):
+        stores.restore(made)
+    another.close()
+    stores.restore(made)
+    assert stores.said() == ("first", "first")
+
+
+def test_logs_of_the_replaced_files_are_not_read_into_the_restored_ones(stores: Stores) -> None:
+    made = stores.back_up()
+    stores.say("second")
+    assert stores.paths.path.with_name("warehouse.duckdb.wal").exists()
+    aside = stores.restore(made)
+    assert (aside / "warehouse.duckdb.wal").exists()
+    assert stores.said() == ("first", "first")
+    assert stores.names()[:2] == ["backups", aside.name]
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_restore_that_is_broken_off_lets_no_run_begin_until_it_is_done_again(
+    stores: Stores, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stores.back_up()
+    stores.say("second")
+    replace, calls = Path.replace, [0]
+
+    def broken(path: Path, target: Path) -> Path:
+        calls[0] += 1
+        if calls[0] == at:
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            stores.restore(made)
+    with pytest.raises(RunRefusedError, match="a restore was broken off half way"):
+        guards.check_no_restore(stores.settings)
+    stores.restore(made)
+    guards.check_no_restore(stores.settings)
+    assert stores.said() == ("first", "first")
+
+
+def test_what_would_be_replaced_is_told_also_of_damaged_and_missing_files(stores: Stores) -> None:
+    assert situation(stores.settings).warehouse.trouble is None
+    stores.paths.path.write_bytes(b"no database" * 1000)
+    stores.paths.state_path.unlink()
+    now = situation(stores.settings)
+    assert now.warehouse.trouble == "damaged"
+    assert now.state.bytes is None
+    assert not stores.paths.state_path.exists()
