@@ -1,0 +1,115 @@
+"""Two runs of one dealer, a backfill, publications, backups, looks and open sessions, all at once, in real processes.
+
+Judged by what is in Claire and in DuckDB afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from autoflex_pipeline.runs.backup import backups, verify
+from autoflex_pipeline_tests.faults.side_by_side import Job, side_by_side
+from autoflex_pipeline_tests.unit.warehouse.sessions import session
+from autoflex_pipeline_tests.world import DEVRIES, JANSEN, LOCATIONS, World, line, load, order, relation, vehicle
+
+SEPTEMBER = {JANSEN: [(date(2026, 9, 1), date(2026, 9, 30))]}
+PAST = range(40001, 40011)
+
+
+def effects(world: World) -> Counter[tuple[str, str]]:
+    """How many effects each appointment of Jansen had, by result."""
+    return Counter((effect["dms_nr"], effect["result"]) for effect in world.claire.effects(LOCATIONS[JANSEN]))
+
+
+def outcomes(world: World) -> set[str]:
+    return {entry["outcome"] for entry in world.claire.log() if entry["endpoint"] == "import"}
+
+
+def load_past(world: World) -> None:
+    """Billed orders of September."""
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [
+                order(number, plan_date_from="20260903T083000", plan_date_to=None, order_date="20260901", is_invoiced=1)
+                for number in PAST
+            ],
+            "order_line": [line(number * 100 + 1, number) for number in PAST],
+            "vehicle": [vehicle()],
+            "relation": [relation()],
+        },
+    )
+
+
+def test_two_runs_of_one_dealer_at_once_deliver_each_document_once(world: World) -> None:
+    load(world, orders=20)
+    run = Job("run", options={"dealers": (JANSEN,)})
+    for summaries in (given[0] for given in side_by_side(world.config, world.now, [run, run])):
+        assert summaries[JANSEN]["ok"], summaries
+    numbers = [str(number) for number in range(50001, 50021)]
+    assert effects(world) == Counter(dict.fromkeys([(number, "created") for number in numbers], 1))
+    for number in (50001, 50002, 50003):
+        world.autoflex.change(JANSEN, "order", number, notes="gewijzigd")
+    for summaries in (given[0] for given in side_by_side(world.config, world.now, [run, run])):
+        assert summaries[JANSEN]["ok"], summaries
+    updated = {number: count for (number, result), count in effects(world).items() if result == "updated"}
+    assert updated == {"50001": 1, "50002": 1, "50003": 1}
+    assert outcomes(world) <= {"created", "updated", "unchanged"}
+    assert world.query("SELECT count(*), count(DISTINCT dms_number) FROM appointment") == [(20, 20)]
+
+
+def test_a_run_beside_a_backfill_publications_backups_looks_and_open_sessions(world: World) -> None:
+    load(world, orders=10)
+    load(world, DEVRIES, orders=2)
+    world.tick()
+    link = world.folder / "data" / "analytics.duckdb"
+    load_past(world)
+    for number in range(50001, 50011):
+        world.autoflex.change(JANSEN, "order", number, notes="gewijzigd")
+    world.autoflex.put(JANSEN, "order", order(50011))
+    with session(link, read_only=True) as analyst:
+        before = analyst.query("SELECT count(*) FROM appointment")
+        given = side_by_side(
+            world.config,
+            world.now,
+            [
+                Job("run", times=2, options={"reread": True}),
+                Job("run", months=SEPTEMBER, options={"dealers": (JANSEN,), "deliver_history": True}),
+                Job("publish", times=4),
+                Job("back up", times=2),
+                Job("look", times=8),
+            ],
+        )
+        # Hours later the session still sees the moment that it opened.
+        assert analyst.query("SELECT count(*) FROM appointment") == before == [[12]]
+    runs, backfill, published, made, looks = given
+    assert all(summary["ok"] for summaries in (*runs, *backfill) for summary in summaries.values()), given
+    assert [copy["twice"] for copy in published] == [0] * 4
+    assert [copy["appointments"] for copy in published] == sorted(copy["appointments"] for copy in published)
+    assert len(looks) == 8
+    for backup in backups(world.installation.settings):
+        verify(backup)
+    assert sorted(made) == sorted(backup.name for backup in backups(world.installation.settings))
+    judge(world, [str(number) for number in (*PAST, *range(50001, 50012))])
+
+
+def judge(world: World, numbers: list[str]) -> None:
+    """Every appointment is in Claire once, in its newest version; another run has nothing to send."""
+    assert {number for number, result in effects(world) if result == "created"} == set(numbers)
+    assert max(effects(world).values()) == 1
+    assert outcomes(world) <= {"created", "updated", "unchanged"}
+    held: dict[str, Any] = {number: world.held(number) for number in numbers}
+    assert {held[str(number)]["dms_notes"] for number in range(50001, 50011)} == {"gewijzigd"}
+    assert all(held[str(number)]["billed"] for number in PAST)
+    sent = world.imports()
+    assert all(summary["ok"] for summary in world.tick().values())
+    assert world.imports() == sent
+    link = world.folder / "data" / "analytics.duckdb"
+    with duckdb.connect(str(link), read_only=True) as analysts:
+        assert analysts.execute(
+            "SELECT count(*) FROM appointment WHERE dealer_id = ?", [JANSEN]
+        ).fetchall() == world.query(f"SELECT count(*) FROM appointment WHERE dealer_id = '{JANSEN}'")
