@@ -133,7 +133,6 @@ class _Delivery:
                 f"dealer {self._dealer.id!r}: after the restore, what Claire holds could not be read ({error}): "
                 "nothing was sent; the next run tries again"
             )
-            self._result.next_due_at = self._clock() + timedelta(minutes=RETRY_MINUTES)
         return self._result.error is None
 
     def _plan(self) -> Plan:
