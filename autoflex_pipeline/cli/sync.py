@@ -24,6 +24,9 @@ from autoflex_pipeline.cli.output import (
 from autoflex_pipeline.cli.progress import progress
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 
+Months = tuple[str, str]
+"""First and last month, YYYY-MM."""
+
 
 def sync(
     config: Config = None,
@@ -50,6 +53,9 @@ def sync(
             "--estimate", help="With months: only say how many requests and how long it would take; nothing is read."
         ),
     ] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="With months: only what no backfill has read whole, dealer by dealer.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """One whole run over the dealers: read Autoflex, stage, deliver what differs to Claire, publish for analysts.
@@ -74,12 +80,21 @@ def sync(
             "deliver_history": deliver_history,
             "reread": months is None,
         }
-        if (deliver_history or estimate) and months is None:
-            option = "--estimate" if estimate else "--deliver-history"
+        of_months = {"--deliver-history": deliver_history, "--estimate": estimate, "--missing": missing}
+        if months is None and any(of_months.values()):
+            option = next(name for name, is_given in of_months.items() if is_given)
             raise ConfigurationError(f"{option} goes with --from and --to: say which months")
         if estimate and months is not None:
             raise typer.Exit(show_estimate(opened, options, months, json=json))
-        summary, changes = run_and_summarise(opened, options, months=months, quiet=json)
+        ranges = _missing(opened, options, months) if missing and months is not None else None
+        if ranges == {}:
+            complain("every month that was asked for has been read whole: nothing to do")
+            if json:
+                print_json({"ok": True, "errors": [], "dealers": {}})
+            raise typer.Exit(EXIT_OK)
+        if ranges is not None:
+            options["dealers"] = list(ranges)
+        summary, changes = run_and_summarise(opened, options, months=months, ranges=ranges, quiet=json)
     if json:
         print_json(summary | {"changes": changes} if dry_run else summary)
     else:
@@ -105,7 +120,12 @@ def _months(first: str | None, last: str | None, now: datetime) -> tuple[str, st
 
 
 def run_and_summarise(
-    opened: Any, options: dict[str, Any], *, months: tuple[str, str] | None = None, quiet: bool = False
+    opened: Any,
+    options: dict[str, Any],
+    *,
+    months: Months | None = None,
+    ranges: dict[str, Months] | None = None,
+    quiet: bool = False,
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Run the job; gives the summary as the contract page has it, and per dealer what was sent (or would be)."""
     from autoflex_pipeline.orchestration.running import run_headless
@@ -119,18 +139,35 @@ def run_and_summarise(
     except PipelineError as error:
         return refused_summary(str(error), dealer_ids), {}
     try:
-        with progress(opened, months=_cells(dealer_ids, months), quiet=quiet):
-            outcome = run_headless(opened, options, months=months)
+        with progress(opened, months=_cells(dealer_ids, months, ranges), quiet=quiet):
+            outcome = run_headless(opened, options, months=months, ranges=ranges)
     finally:
         opened.end_run()
     return summary_of(opened.state, outcome.run_ids, dealer_ids, outcome.errors)
 
 
-def _cells(dealer_ids: Sequence[str], months: tuple[str, str] | None) -> int:
+def _missing(opened: Any, options: dict[str, Any], months: Months) -> dict[str, Months]:
+    """Per dealer the first and the last of the months that no backfill has read whole; none for one without any."""
+    from autoflex_pipeline.sources.months import COMPLETE, months_grid
+    from autoflex_pipeline.sources.window import months_between
+
+    ranges: dict[str, Months] = {}
+    with opened.warehouse.open() as connection:
+        for dealer in opened.settings.select(options["dealers"]):
+            grid = months_grid(connection, dealer.id, months_between(*months))
+            lacking = [row["month"] for row in grid if row["state"] != COMPLETE]
+            if lacking:
+                ranges[dealer.id] = (lacking[0], lacking[-1])
+    return ranges
+
+
+def _cells(dealer_ids: Sequence[str], months: Months | None, ranges: dict[str, Months] | None) -> int:
     """How many cells of the grid dealer × month a run is asked for."""
     from autoflex_pipeline.sources.window import months_between
 
-    return len(dealer_ids) * len(months_between(*months)) if months else 0
+    if months is None:
+        return 0
+    return sum(len(months_between(*(ranges or {}).get(dealer_id, months))) for dealer_id in dealer_ids)
 
 
 def show_summary(summary: dict[str, Any], *, title: str = "Sync") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +30,12 @@ def run_headless(
     options: dict[str, Any],
     *,
     months: tuple[str, str] | None = None,
+    ranges: Mapping[str, tuple[str, str]] | None = None,
 ) -> Outcome:
-    """Run ``sync``, ``nightly`` (option ``full``), ``resend`` (option ``numbers``) or ``backfill`` (``months``)."""
+    """Run ``sync``, ``nightly`` (option ``full``), ``resend`` (option ``numbers``) or ``backfill`` (``months``).
+
+    ``ranges`` are the months of each dealer, where they are not the same for all.
+    """
     definitions = build_definitions(installation)
     outcome = Outcome()
     with _instance() as instance:
@@ -40,10 +44,8 @@ def run_headless(
             _run(definitions, instance, job, options, {}, outcome)
             return outcome
         for dealers in _dealer_ranges(installation, options.get("dealers", [])):
-            tags = {
-                RANGE_START: partition_key(dealers[0], months[0]),
-                RANGE_END: partition_key(dealers[-1], months[1]),
-            }
+            first, last = months if ranges is None else ranges[dealers[0]]
+            tags = {RANGE_START: partition_key(dealers[0], first), RANGE_END: partition_key(dealers[-1], last)}
             _run(definitions, instance, BACKFILL, options | {"dealers": list(dealers)}, tags, outcome)
     return outcome
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import duckdb
 
+COMPLETE = "complete"
+"""The state of a month that the last backfill read whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class MonthRead:

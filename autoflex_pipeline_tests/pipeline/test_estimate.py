@@ -99,3 +99,18 @@ def test_the_grid_on_the_terminal_says_which_months_are_whole_which_failed_and_w
     assert [(row["state"], row["staged"]) for row in told["dealers"][JANSEN]] == [("stale", 30), ("failed", 0)]
     assert [row["state"] for row in told["dealers"][DEVRIES]] == ["never", "never"]
     assert command(world, "months", "--from", "2026-13").code == 2
+
+
+def test_a_backfill_is_resumed_with_what_is_missing(world: World) -> None:
+    years_of_work(world)
+    world.tick(months={JANSEN: [month_bounds("2026-09")]})
+    asked = ("sync", "--dealer", JANSEN, "--from", "2026-09", "--to", "2026-11", "--missing", "--json")
+    told = json.loads(command(world, *asked).out)
+    assert told["dealers"][JANSEN]["extracted"]["order"] == 60, "October and November; September is there"
+    looked = world.autoflex.requests(JANSEN)
+    again = command(world, *asked)
+    assert (again.code, json.loads(again.out)["dealers"]) == (0, {})
+    assert "every month that was asked for has been read whole" in again.err
+    assert world.autoflex.requests(JANSEN) == looked
+    assert command(world, *asked[:-1]).code == 0
+    assert command(world, "sync", "--missing").code == 2
