@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from autoflex_pipeline_tests.browser.chromium import FLAGS, find_chromium
 
@@ -72,6 +72,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page in a new Chromium; a screenshot of where it ended is kept under the test's name."""
     ARTIFACTS.mkdir(exist_ok=True)
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path / "profile",

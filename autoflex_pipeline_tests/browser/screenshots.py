@@ -16,6 +16,7 @@ SCREENSHOTS = {
     "trace-launchpad.png": "The job trace: its launchpad, with the dealer and the WO number filled in",
     "trace-report.png": "The report of trace_report as Markdown: where the work order is, and why",
     "resend-launchpad.png": "The job resend: its launchpad, with the dealer and the DMS numbers filled in",
+    "quarantine-retry.png": "The report of quarantine_retry_report: each record, its rules and what to do",
     "claire-day.png": "Claire's list of the appointments of a day, with search by WO number and plate",
     "assets.png": "The asset graph, from Autoflex to Claire",
     "schedules.png": "The schedules, switched on, with the skip reason of the last tick",

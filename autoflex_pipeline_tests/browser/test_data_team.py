@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import Demo
 from autoflex_pipeline_tests.browser.using import (
@@ -19,12 +19,13 @@ from autoflex_pipeline_tests.browser.using import (
     first_open_order,
     launch,
     runs_of,
+    schedule_off,
     shot,
     until,
 )
 
 TWO_MINUTES = 120
-OTHER_DEALER = "autobedrijf-de-vries"
+OTHER_DEALER, OTHER_LOCATION_ID = "autobedrijf-de-vries", "102"
 
 
 def told(demo: Demo, *arguments: str) -> Any:
@@ -38,6 +39,24 @@ def status(demo: Demo) -> dict[str, Any]:
     """How it stands for each dealer."""
     found: dict[str, Any] = told(demo, "status")["dealers"]
     return found
+
+
+def notes(demo: Demo, page: Page, location: str, number: str) -> str | None:
+    """The notes of an appointment as Claire holds them."""
+    held = page.request.get(f"{demo.claire}/control/appointments/{location}/{number}").json()
+    found: str | None = held["dms_notes"]
+    return found
+
+
+def open_newest(demo: Demo, page: Page, asset: str) -> None:
+    """The asset's newest materialization, with all that it tells."""
+    page.goto(f"{demo.dagster}/assets/{asset}?view=events")
+    expect(page.get_by_text("Metadata").first).to_be_visible()
+
+
+def row_of(page: Page, name: str) -> Locator:
+    """An entry of the metadata."""
+    return page.locator("tr", has=page.get_by_text(name, exact=True)).first
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +98,61 @@ def test_a_rejected_appointment_is_sent_again_from_the_launchpad(demo: Demo, pag
     fill_in(page, f"resources:\n  options:\n    config: {options}\n")
     shot(page, "resend-launchpad")
     launch(page)
-    held = page.request.get(f"{demo.claire}/control/appointments/{LOCATION_ID}/{number}").json()
-    assert held["dms_notes"] == "eerst geweigerd"
+    assert notes(demo, page, LOCATION_ID, number) == "eerst geweigerd"
     assert status(demo)[DEALER]["rejected"] == 0
+
+
+def test_a_preview_shows_each_field_and_sends_nothing_and_a_sync_of_one_dealer_then_sends_it(
+    demo: Demo, page: Page
+) -> None:
+    """Two dealers have changed; the runs are narrowed to one of them."""
+    number, _ = first_open_order(demo, page)
+    elsewhere = page.request.get(f"{demo.claire}/control/appointments/{OTHER_LOCATION_ID}").json()[0]["dms_nr"]
+    with schedule_off(demo, page):
+        for dealer, changed in ((DEALER, number), (OTHER_DEALER, elsewhere)):
+            row = f"{demo.autoflex}/control/state/{dealer}/order/{changed}"
+            assert page.request.patch(row, data={"notes": "eerst bekeken"}).ok
+        imports = page.request.get(f"{demo.claire}/control/counts").json()["imports"]
+        page.goto(f"{demo.job('preview')}/playground")
+        fill_in(page, f"resources:\n  options:\n    config: {{dealers: [{DEALER}], dry_run: true, reread: true}}\n")
+        launch(page)
+        open_newest(demo, page, "preview_report")
+        row_of(page, "difference").get_by_text("Show Table").click()
+        expect(page.get_by_text("dms_notes").first).to_be_visible()
+        shot(page, "preview-report")
+        assert page.request.get(f"{demo.claire}/control/counts").json()["imports"] == imports
+        page.goto(f"{demo.job('sync')}/playground")
+        fill_in(page, f"resources:\n  options:\n    config: {{dealers: [{DEALER}]}}\n")
+        launch(page)
+        assert notes(demo, page, LOCATION_ID, number) == "eerst bekeken"
+        assert notes(demo, page, OTHER_LOCATION_ID, elsewhere) != "eerst bekeken"
+
+
+def test_quarantine_is_validated_again_from_the_launchpad(demo: Demo, page: Page) -> None:
+    """What is still bad stays, and the report names rule and what to do."""
+    row = next(row for row in told(demo, "quarantine", "list") if row["dms_number"])
+    page.goto(f"{demo.job('quarantine_retry')}/playground")
+    fill_in(page, f"ops:\n  validate_again:\n    config: {{dealer: {row['dealer_id']}}}\n")
+    launch(page)
+    open_newest(demo, page, "quarantine_retry_report")
+    row_of(page, "records").get_by_text("Show Table").click()
+    expect(page.get_by_text("still rejected").first).to_be_visible()
+    expect(page.get_by_text(row["rule"]).first).to_be_visible()
+    shot(page, "quarantine-retry")
+    assert row["rule"] in [each["rule"] for each in told(demo, "quarantine", "list")]
+
+
+def test_the_pages_that_the_documentation_shows_are_there(demo: Demo, page: Page) -> None:
+    page.goto(f"{demo.claire}/?location={LOCATION_ID}")
+    expect(page.locator("a[href*='/appointments/']").first).to_be_visible()
+    shot(page, "claire-day")
+    open_newest(demo, page, "quarantine")
+    row_of(page, "by_rule").get_by_text("Show Table").click()
+    expect(page.get_by_text("what_to_do").first).to_be_visible()
+    shot(page, "quarantine")
+    page.goto(f"{demo.dagster}/automation")
+    expect(page.get_by_text("every_minute").first).to_be_visible()
+    shot(page, "schedules")
+    page.goto(f"{demo.dagster}/asset-groups")
+    expect(page.get_by_text("claire_deliveries").first).to_be_visible()
+    shot(page, "assets")

@@ -7,7 +7,7 @@ import time
 from playwright.sync_api import Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import Demo
-from autoflex_pipeline_tests.browser.using import DEALER, LOCATION_ID, first_open_order, launch, runs_of, until
+from autoflex_pipeline_tests.browser.using import DEALER, LOCATION_ID, first_open_order, launch, runs_of, shot, until
 
 TRAVEL_SECONDS = 90
 """From saving an order on Autoflex's page to Claire's page showing it, the schedule's minute included."""
@@ -48,6 +48,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     months = page.get_by_placeholder("ex: ")
     months.fill("[2026-09...2026-11]")
     months.press("Enter")
+    shot(page, "backfill-grid")
     page.get_by_role("button", name="Launch backfill").click()
     expect(page.get_by_text("Launch runs to materialize")).to_be_hidden()
     until(page, lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
@@ -64,3 +65,4 @@ def test_an_asset_shows_its_columns_and_checks(demo: Demo, page: Page) -> None:
     expect(page.get_by_text("The work order number that people use").first).to_be_visible()
     page.goto(f"{demo.dagster}/assets/claire_deliveries?view=checks")
     expect(page.get_by_text("dealer_garage_jansen").first).to_be_visible()
+    shot(page, "checks")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from autoflex_pipeline_tests.browser.conftest import ARTIFACTS, Demo
+from autoflex_pipeline_tests.browser.conftest import ARTIFACTS, LOCATION, Demo
 from autoflex_pipeline_tests.browser.screenshots import SCREENSHOTS
 
 PATIENCE_SECONDS = 120
@@ -24,11 +26,37 @@ def first_open_order(demo: Demo, page: Page) -> tuple[str, str]:
     raise AssertionError("Claire has no open appointment")
 
 
+def ask(demo: Demo, page: Page, query: str, **variables: Any) -> dict[str, Any]:
+    """Dagster's own API."""
+    answer = page.request.post(f"{demo.dagster}/graphql", data={"query": query, "variables": variables}).json()
+    assert "errors" not in answer, answer
+    found: dict[str, Any] = answer["data"]
+    return found
+
+
 def runs_of(demo: Demo, page: Page, job: str) -> list[str]:
-    """The states of the job's runs, as Dagster's own API tells them."""
+    """The states of the job's runs."""
     query = "query($job: String!) { runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { status } } } }"
-    answer = page.request.post(f"{demo.dagster}/graphql", data={"query": query, "variables": {"job": job}}).json()
-    return [run["status"] for run in answer["data"]["runsOrError"]["results"]]
+    return [run["status"] for run in ask(demo, page, query, job=job)["runsOrError"]["results"]]
+
+
+@contextmanager
+def schedule_off(demo: Demo, page: Page, name: str = "every_minute") -> Iterator[None]:
+    """The schedule does not start anything for the time of the block, and nothing that it started is going on."""
+    schedule = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "scheduleName": name}
+    find = (
+        "query($it: ScheduleSelector!) "
+        "{ scheduleOrError(scheduleSelector: $it) { ... on Schedule { scheduleState { id } } } }"
+    )
+    state_id = ask(demo, page, find, it=schedule)["scheduleOrError"]["scheduleState"]["id"]
+    stop = "mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
+    start = "mutation($it: ScheduleSelector!) { startSchedule(scheduleSelector: $it) { __typename } }"
+    assert ask(demo, page, stop, id=state_id)["stopRunningSchedule"]["__typename"] == "ScheduleStateResult"
+    try:
+        until(page, lambda: not {"QUEUED", "NOT_STARTED", "STARTING", "STARTED"} & set(runs_of(demo, page, "sync")))
+        yield
+    finally:
+        assert ask(demo, page, start, it=schedule)["startSchedule"]["__typename"] == "ScheduleStateResult"
 
 
 def fill_in(page: Page, config: str) -> None:
