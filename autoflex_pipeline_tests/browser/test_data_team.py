@@ -146,6 +146,6 @@ def test_the_pages_that_the_documentation_shows_are_there(demo: Demo, page: Page
     page.goto(f"{demo.dagster}/automation")
     expect(page.get_by_text("Every minute").first).to_be_visible()
     shot(page, "schedules")
-    page.goto(demo.job("sync"))
-    expect(page.get_by_text("claire_deliveries").first).to_be_visible()
+    page.goto(f"{demo.dagster}/asset-groups")
+    expect(page.get_by_text("analysts").last).to_be_visible()
     shot(page, "assets")
