@@ -97,10 +97,10 @@ def _entity(entity: str) -> About:
     )
 
 
-def _system(what: str, source: str, refreshed: str) -> About:
+def _system(group: str, what: str, source: str, refreshed: str) -> About:
     return About(
         what=what,
-        group="systems",
+        group=group,
         kinds=frozenset({"api"}),
         grain="a system outside, not run by this product",
         source=source,
@@ -130,11 +130,13 @@ def _report(what: str, refreshed: str, code: Callable[..., Any], runbook: str) -
 
 ABOUT: Mapping[str, About] = {
     "autoflex": _system(
+        "autoflex",
         "The dealers' DMS, Autoflex 10: orders, lines, vehicles and relations behind its REST API.",
         "people at the dealer",
         "all day, by hand",
     ),
     "claire": _system(
+        "claire",
         "Claire, the workshop platform at the reception desk: it holds what was delivered to it.",
         "this pipeline, and staff who type in Claire",
         EVERY_TICK,
@@ -305,7 +307,7 @@ def described(spec: dg.AssetSpec, settings: OrchestrationSettings) -> dg.AssetSp
         owners=list(settings.owners),
         kinds=set(about.kinds),
         tags={"personal_data": about.personal},
-        code_version=version("autoflex-pipeline") if about.group != "systems" else None,
+        code_version=version("autoflex-pipeline") if about.code is not None else None,
         freshness_policy=about.freshness,
         metadata={**spec.metadata, **metadata},
     )
