@@ -127,7 +127,7 @@ class Sender:
 
     def held_back(self, intents: Sequence[Intent]) -> set[str]:
         """The appointments that work has started on in Claire. ClaireUnreachableError when it does not say."""
-        statuses = self._pool.map(self._status, intents)
+        statuses = self._pool.map(lambda intent: self._status(intent, once=False), intents)
         return {
             intent.candidate.dms_number
             for intent, status in zip(intents, statuses, strict=True)
