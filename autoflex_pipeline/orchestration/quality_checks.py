@@ -42,6 +42,7 @@ def quality_checks(settings: OrchestrationSettings) -> dg.AssetChecksDefinition:
         name="as_usual",
         specs=specs,
         can_subset=True,
+        op_tags={"dagster/priority": "-1"},  # after the delivery, which need not wait for it
         description="Compares what came from the DMS with each dealer's own past. Reads the warehouse only.",
     )
     def as_usual(context: dg.AssetCheckExecutionContext, installation: dg.ResourceParam[Installation]) -> Judged:

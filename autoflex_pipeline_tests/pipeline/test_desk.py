@@ -33,6 +33,7 @@ class Desk:
             (found.asset_key.to_user_string(), found.check_name): found
             for found in result.get_asset_check_evaluations()
         }
+        self.steps = [event.step_key for event in result.all_events if event.event_type_value == "STEP_START"]
         self.text = str(result.all_events)
 
     def numbers(self, asset: str) -> dict[str, Any]:
@@ -93,6 +94,10 @@ def test_every_check_is_judged_in_every_run_and_says_how_it_stands(desks: tuple[
             found = desk.checks[check.subject, check.name]
             assert found.passed, found
             assert found.description
+
+
+def test_the_delivery_does_not_wait_for_the_checks_of_what_is_usual(desks: tuple[Desk, Desk]) -> None:
+    assert desks[0].steps.index("as_usual") > desks[0].steps.index("claire_deliveries")
 
 
 def test_nothing_that_a_run_leaves_holds_a_personal_value(desks: tuple[Desk, Desk]) -> None:

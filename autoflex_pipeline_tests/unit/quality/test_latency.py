@@ -50,6 +50,13 @@ def test_a_delivery_that_failed_and_was_tried_again_took_as_long_as_it_took(past
     assert latency(past)["latency_max_seconds"] == 600
 
 
+def test_a_document_that_is_sent_again_later_counts_once(past: Past) -> None:
+    staged(past, "1", ago(minutes=30))
+    sent(past, "1", ago(minutes=29), "dms_notes")
+    sent(past, "1", ago(minutes=5), "dms_notes")
+    assert latency(past)["latency_max_seconds"] == 60
+
+
 def test_what_went_because_of_a_car_or_a_line_does_not_count(past: Past) -> None:
     staged(past, "1", ago(hours=5))
     sent(past, "1", ago(seconds=5), "car.make", "interventions[900441].price", "customers[driver].title")

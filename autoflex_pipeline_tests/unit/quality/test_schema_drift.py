@@ -83,6 +83,12 @@ def test_empty_values_are_no_other_form(past: Past) -> None:
     assert past.check("schema_as_known").told == "as known"
 
 
+def test_a_field_that_is_filled_for_the_first_time_has_no_other_form(past: Past) -> None:
+    past.raw(orders(60, notes=None), ago(days=30))
+    past.raw(orders(12), ago(hours=3))
+    assert past.check("schema_as_known").told == "as known"
+
+
 def test_no_value_of_the_dms_is_kept_or_told(past: Past) -> None:
     past.raw(orders(60), ago(days=30))
     past.raw(orders(12, plan_date_to="morgen bij Jansen", order_id="geheim-7"), ago(hours=3))
