@@ -13,6 +13,7 @@ from autoflex_pipeline.cli import (
     backup,
     demo,
     doctor,
+    metrics,
     months,
     quarantine,
     resend,
@@ -43,6 +44,7 @@ app.command("resend")(resend.resend)
 app.add_typer(alerts.app, name="alerts")
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("metrics")(metrics.metrics)
 app.command("doctor")(doctor.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 

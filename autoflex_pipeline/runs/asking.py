@@ -14,6 +14,7 @@ from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead
 from autoflex_pipeline.state.holds import current_hold, lift_hold
 from autoflex_pipeline.state.runs import ProblemKind
+from autoflex_pipeline.state.totals import count_requests
 
 
 @dataclass(slots=True)
@@ -73,21 +74,21 @@ def ask_dealers(
 
     answers = {dealer.id: extract for dealer, extract in context.for_each(dealers, ask)}
     for dealer_id, extract in answers.items():
+        _take_in(context, extract)
         if not extract.is_complete:
             what = extract.error or "the answer broke off"
             kind: ProblemKind = "transport" if first and not extract.records else "source"
             context.note(dealer_id, kind, f"{source} was read only in part: {what}; the next run reads it again")
-        else:
-            _lift_login_hold(context, dealer_id)
     return answers
 
 
-def _lift_login_hold(context: RunContext, dealer_id: str) -> None:
-    """The DMS answered: a hold on the dealer's login has ended."""
+def _take_in(context: RunContext, extract: Extract) -> None:
+    """The DMS answered: requests are counted, and when it did as a whole, a hold on the dealer's login has ended."""
     with context.state.begin() as connection:
-        held = current_hold(connection, dealer_id)
-        if held and held["cause"].startswith(DMS_CAUSE):
-            lift_hold(connection, dealer_id)
+        count_requests(connection, extract.dealer_id, extract.requests)
+        held = current_hold(connection, extract.dealer_id)
+        if extract.is_complete and held and held["cause"].startswith(DMS_CAUSE):
+            lift_hold(connection, extract.dealer_id)
 
 
 def report_of(context: RunContext, extracts: Sequence[Extract]) -> ReadReport:

@@ -20,6 +20,7 @@ from autoflex_pipeline.state.dealers import dealer_row, remember
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 from autoflex_pipeline.state.runs import problems
 from autoflex_pipeline.state.summaries import keep_summary
+from autoflex_pipeline.state.totals import count_run
 
 SENT_COUNTS = ("created", "updated", "rejected", "failed")
 STAGED_COUNTS = ("accepted", "unchanged", "quarantined")
@@ -33,6 +34,7 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
     options = context.options
     is_tick = not options.dry_run and options.window is None and options.numbers is None
     with context.warehouse.open() as connection:
+        began = _began(connection, context.run_id)
         changed = _changed_something(connection, context.run_id)
         accounts = account_run(connection, context.run_id)
         confirmations = {
@@ -53,6 +55,8 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
                     context, dealer_row(connection, dealer.id), summary, _read_well(wrong, delivery), now
                 )
                 remember(connection, dealer.id, due_at=due_at, due_reason=reason, **values)
+            if not options.dry_run:
+                count_run(connection, dealer.id, ok=summary["ok"], seconds=(now - (began or now)).total_seconds())
             made[dealer.id] = summary
         if changed or any(summary["delivery"][name] for summary in made.values() for name in SENT_COUNTS):
             set_mark(connection, PUBLISH_WANTED, True)
@@ -86,6 +90,14 @@ def _changed_something(connection: duckdb.DuckDBPyConnection, run_id: str) -> bo
     query = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE run_id = $run_id)" for table in tables)
     row = connection.execute(f"SELECT {query}", {"run_id": run_id}).fetchone()
     return bool(row and row[0])
+
+
+def _began(connection: duckdb.DuckDBPyConnection, run_id: str) -> datetime | None:
+    """When the run began to read; None when it read nothing."""
+    row = connection.execute(
+        "SELECT min(started_at) FROM extract WHERE run_id = $run_id", {"run_id": run_id}
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _remembered(

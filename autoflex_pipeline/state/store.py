@@ -144,6 +144,7 @@ class StateStore:
             outbox,
             runs,
             summaries,
+            totals,
         )
 
         with self.begin() as connection:
