@@ -376,6 +376,25 @@ class LineageSettings(_Section):
         return self
 
 
+class TelemetrySettings(_Section):
+    """Where the spans of each run go, if anywhere: how long run, steps and dealers took, with counts, never a value."""
+
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None, description="An OpenTelemetry collector (OTLP/HTTP), up to `/v1/traces`; without it: off."
+    )
+    otlp_token_env: Variable | None = Field(
+        default=None, description="A token of the collector, sent as `Authorization: Bearer …`."
+    )
+    service_name: str = Field(default="autoflex_pipeline", min_length=1, description="How the spans are named there.")
+    allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
+
+    @model_validator(mode="after")
+    def _no_token_in_clear(self) -> TelemetrySettings:
+        if self.otlp_endpoint is not None and self.otlp_token_env is not None:
+            _refuse_in_clear("otlp_endpoint", self.otlp_endpoint, self.allow_http)
+        return self
+
+
 class Settings(_Section):
     """The whole configuration file."""
 
@@ -384,6 +403,7 @@ class Settings(_Section):
     claire: ClaireSettings
     orchestration: OrchestrationSettings = OrchestrationSettings()
     lineage: LineageSettings = LineageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     alerts: tuple[AlertSettings, ...] = ()
     dealers: tuple[DealerSettings, ...] = Field(min_length=1)
 

@@ -20,6 +20,7 @@ from autoflex_pipeline.sources.connections import ApiConnections
 from autoflex_pipeline.sources.months import MonthRead
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.locks import RunMark
+from autoflex_pipeline.telemetry.traces import TraceTeller
 from autoflex_pipeline.warehouse import Warehouse
 
 
@@ -65,6 +66,11 @@ class Installation:
         """The connections to Claire."""
         return ClaireConnections(self.settings)
 
+    @cached_property
+    def teller(self) -> TraceTeller | None:
+        """Who is told how long the steps of a run took; None when nobody is."""
+        return TraceTeller(self.settings.telemetry) if self.settings.telemetry.otlp_endpoint else None
+
     def check_before_run(self) -> RunClock:
         """The clock of a run that may start now; PipelineError, and nothing is touched, when it may not."""
         return guards.before_run(self.settings, self.warehouse, lambda: self.state, self.clock)
@@ -91,6 +97,7 @@ class Installation:
             run_id=run_id,
             options=options,
             clock=self._run[1],
+            teller=self.teller,
         )
 
     def end_run(self) -> None:
@@ -107,6 +114,8 @@ class Installation:
             self.claire.close()
         if "state" in self.__dict__:
             self.state.close()
+        if (teller := self.__dict__.get("teller")) is not None:
+            teller.close()
 
 
 class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]

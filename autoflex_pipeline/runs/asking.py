@@ -72,7 +72,7 @@ def ask_dealers(
             window=window(dealer) if window else None,
         )
 
-    answers = {dealer.id: extract for dealer, extract in context.for_each(dealers, ask)}
+    answers = {dealer.id: extract for dealer, extract in context.for_each(dealers, ask, counts=_counts)}
     for dealer_id, extract in answers.items():
         _take_in(context, extract)
         if not extract.is_complete:
@@ -80,6 +80,10 @@ def ask_dealers(
             kind: ProblemKind = "transport" if first and not extract.records else "source"
             context.note(dealer_id, kind, f"{source} was read only in part: {what}; the next run reads it again")
     return answers
+
+
+def _counts(extract: Extract) -> dict[str, int]:
+    return {"requests": extract.requests, "records": len(extract.records), "complete": int(extract.is_complete)}
 
 
 def _take_in(context: RunContext, extract: Extract) -> None:

@@ -13,6 +13,7 @@ from autoflex_pipeline.lineage.openlineage import emit_run
 from autoflex_pipeline.model import RAW_ENTITIES
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.parts import REREAD_EVERY
+from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources.absence import next_confirmation
 from autoflex_pipeline.staging.accounting import DealerAccount, account_run
@@ -27,6 +28,7 @@ STAGED_COUNTS = ("accepted", "unchanged", "quarantined")
 DELIVERY_COUNTS = ("created", "updated", "unchanged", "pending", "waiting", "held", "rejected", "failed")
 
 
+@step
 def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> dict[str, dict[str, Any]]:
     """Write the summary of each dealer of the run and remember its state; gives the summaries."""
     now = context.clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from autoflex_pipeline.claire.client import ClaireConnections
 from autoflex_pipeline.errors import ConfigurationError, LoginRefusedError, PipelineError
+from autoflex_pipeline.runs.spans import Span, Teller, measured
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.sources.connections import ApiConnections, login_fingerprint
 from autoflex_pipeline.state import StateStore
@@ -52,7 +53,10 @@ class RunOptions:
 
 @dataclass(slots=True)
 class RunContext:
-    """One run: its settings, stores and connections. ``clock`` gives the present moment in UTC."""
+    """One run: its settings, stores and connections. ``clock`` gives the present moment in UTC.
+
+    ``teller`` is told how long each step took; ``step`` is the one under way, ``dealer_spans`` its dealers so far.
+    """
 
     settings: Settings
     warehouse: Warehouse
@@ -62,6 +66,9 @@ class RunContext:
     run_id: str
     options: RunOptions = field(default_factory=RunOptions)
     clock: Callable[[], datetime] = utc_now
+    teller: Teller | None = None
+    step: Span | None = None
+    dealer_spans: list[Span] = field(default_factory=list)
 
     @property
     def dealers(self) -> tuple[DealerSettings, ...]:
@@ -99,15 +106,22 @@ class RunContext:
         self.note(dealer.id, kind, str(error))
 
     def for_each(
-        self, dealers: Iterable[DealerSettings], ask: Callable[[DealerSettings], T]
+        self,
+        dealers: Iterable[DealerSettings],
+        ask: Callable[[DealerSettings], T],
+        *,
+        counts: Callable[[T], Mapping[str, int]] | None = None,
     ) -> list[tuple[DealerSettings, T]]:
-        """Ask all dealers at once; a dealer whose asking fails is noted and left out of the answer."""
+        """Ask all dealers at once; a dealer whose asking fails is noted and left out of the answer.
+
+        ``counts`` gives what of an answer is told of the dealer's part in the step.
+        """
         chosen: Sequence[DealerSettings] = tuple(dealers)
         answers: list[tuple[DealerSettings, T]] = []
         if not chosen:
             return answers
         with ThreadPoolExecutor(max_workers=min(DEALERS_AT_ONCE, len(chosen)), thread_name_prefix="dealer") as pool:
-            futures = [(dealer, pool.submit(ask, dealer)) for dealer in chosen]
+            futures = [(dealer, pool.submit(self._ask, ask, dealer, counts)) for dealer in chosen]
             for dealer, future in futures:
                 try:
                     answers.append((dealer, future.result()))
@@ -120,3 +134,17 @@ class RunContext:
                     message = f"unexpected {type(error).__name__} at {where}: a defect of this program; report it"
                     self.note(dealer.id, "source", message)
         return answers
+
+    def _ask(
+        self,
+        ask: Callable[[DealerSettings], T],
+        dealer: DealerSettings,
+        counts: Callable[[T], Mapping[str, int]] | None,
+    ) -> T:
+        if self.step is None:
+            return ask(dealer)
+        span = Span(self.run_id, f"{self.step.name} dealer", parent=self.step.span_id, dealer_id=dealer.id)
+        with measured(self.dealer_spans, span):
+            answer = ask(dealer)
+            span.counts = counts(answer) if counts else {}
+            return answer

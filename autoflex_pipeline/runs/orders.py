@@ -11,6 +11,7 @@ from autoflex_pipeline.runs.after_restore import compare_restored
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
+from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.absence import note_missing
@@ -23,6 +24,7 @@ from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline.state.runs import problems
 
 
+@step
 def read_open_orders(context: RunContext) -> ReadReport:
     """The tick: the open list of each dealer, those that left it by id, and what hides from it on a full pass."""
     compare_restored(context)
@@ -71,6 +73,7 @@ def _tell_of_strays(context: RunContext, dealer_id: str, numbers: Collection[str
         )
 
 
+@step
 def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, date]]]) -> ReadReport:
     """Every work order, billed or not, whose appointment lies in one of the dealer's months (first and last days).
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from autoflex_pipeline.claire.policies import GUARD_AT_LEAST
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.extract import Extract
@@ -18,6 +19,7 @@ from autoflex_pipeline.state.dealers import dealer_row, remember
 REREAD_EVERY = timedelta(minutes=10)
 
 
+@step
 def read_lines(context: RunContext) -> ReadReport:
     """The lines of orders that are new or changed, and of unchanged ones whose changes the DMS does not announce."""
     dealers = context.readable_dealers()
@@ -60,11 +62,13 @@ def read_lines(context: RunContext) -> ReadReport:
     return report_of(context, extracts)
 
 
+@step
 def read_vehicles(context: RunContext) -> ReadReport:
     """The cars of orders that are new or changed; those of today and tomorrow every 10 minutes; all on a full pass."""
     return _read_parts(context, "vehicle", needs.vehicles_to_follow, lambda cars, parties: cars)
 
 
+@step
 def read_relations(context: RunContext) -> ReadReport:
     """The parties of new or changed orders and cars; of today and tomorrow every 10 minutes; all on a full pass."""
     due = [dealer.id for dealer in context.readable_dealers() if _reread_due(context, dealer)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.spans import last_step
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, mark, set_mark
 from autoflex_pipeline.warehouse.publishing import Published, publish
 
@@ -12,6 +13,7 @@ PUBLISH_EVERY = timedelta(minutes=5)
 LAST_PUBLISHED = "last_published"
 
 
+@last_step
 def publish_when_due(context: RunContext, *, from_command_line: bool) -> Published | None:
     """Publish when something changed and it is time to; None when not."""
     analytics = context.settings.warehouse.analytics_path

@@ -11,6 +11,7 @@ from autoflex_pipeline.quality.schema_drift import note_fields
 from autoflex_pipeline.runs.accounts import unaccounted
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift
+from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
 from autoflex_pipeline.staging.accounting import stage_lost_again
@@ -27,6 +28,7 @@ class Staged:
     documents: int
 
 
+@step
 def stage(context: RunContext) -> Staged:
     """Type, repair, validate and accept or quarantine whatever raw is new, for whichever dealer; compare its documents.
 
@@ -82,6 +84,7 @@ def _want_publication(context: RunContext) -> None:
         set_mark(state, PUBLISH_WANTED, True)
 
 
+@step
 def deliver(context: RunContext) -> dict[str, DealerDelivery]:
     """Deliver what differs to Claire, all dealers at once; what goes wrong is noted for the dealer it happened to.
 
@@ -124,6 +127,10 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
         if not context.options.dry_run:
             hold_or_lift(context, context.settings.dealer(dealer_id), delivery)
     return deliveries
+
+
+def _counts(delivery: DealerDelivery) -> dict[str, int]:
+    return {**delivery.counts, "retries": delivery.retries}
 
 
 def _emptied_lists(context: RunContext) -> Mapping[str, bool]:

@@ -1,1 +1,4 @@
-"""What monitoring is told: metrics, read from the stores. Counts, times and ids; never what a record holds."""
+"""What monitoring is told: metrics, read from the stores, and spans of each run.
+
+Counts, times and ids; never what a record holds.
+"""
