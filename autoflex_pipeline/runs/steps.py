@@ -120,7 +120,7 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
         )
 
     asked = [dealer for dealer in context.dealers if dealer.id not in stopped]
-    deliveries = {dealer.id: delivery for dealer, delivery in context.for_each(asked, deliver_one)}
+    deliveries = {dealer.id: delivery for dealer, delivery in context.for_each(asked, deliver_one, counts=_counts)}
     for dealer_id, delivery in deliveries.items():
         if delivery.error and delivery.error_kind:
             context.note(dealer_id, delivery.error_kind, delivery.error)
