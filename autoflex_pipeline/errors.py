@@ -33,3 +33,7 @@ class RunRefusedError(PipelineError):
 
 class DamagedError(PipelineError):
     """A file of the pipeline cannot be read any more: it was cut off or overwritten."""
+
+
+class DiskError(PipelineError):
+    """A file of the pipeline cannot be written: the disk is full, or it fails."""

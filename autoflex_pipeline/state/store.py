@@ -18,6 +18,7 @@ from sqlalchemy.engine import Dialect, RootTransaction
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.types import TypeDecorator
 
+from autoflex_pipeline.disk import disk_error, disk_errors_told
 from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 
 SCHEMA_VERSION = 1
@@ -66,10 +67,11 @@ class StateStore:
     def __init__(self, path: Path, *, wait_seconds: float = 60) -> None:
         self.path = path
         self._wait_seconds = wait_seconds
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            _create(path)
-        elif path.stat().st_size == 0:
+        with disk_errors_told(f"the state store {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not path.exists():
+                _create(path)
+        if path.stat().st_size == 0:
             raise StateDamagedError(f"the state store {path} is damaged (it is empty); {NEXT_STEP}")
         # What SQLAlchemy says of a failed statement must not hold its values: documents are personal data.
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds}, hide_parameters=True)
@@ -87,7 +89,7 @@ class StateStore:
         """One transaction that takes the write lock at its start; durable when it ends without an exception.
 
         StoreBusyError when another writer holds the store for longer than ``wait_seconds``; StateDamagedError when
-        SQLite cannot read it.
+        SQLite cannot read it; DiskError when the disk is full or fails.
         """
         self._follow_the_file()
         try:
@@ -96,7 +98,7 @@ class StateStore:
         except DatabaseError as error:
             if any(sign in str(error.orig) for sign in SIGNS_OF_DAMAGE):
                 raise StateDamagedError(f"the state store {self.path} is damaged ({error.orig}); {NEXT_STEP}") from None
-            raise
+            raise disk_error(f"the state store {self.path}", error.orig or error) or error from None
 
     @contextmanager
     def standing_still(self) -> Iterator[sqlite3.Connection]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from autoflex_pipeline.disk import disk_error
 from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
 from autoflex_pipeline.warehouse.schema import ensure_schema
 
@@ -50,8 +51,11 @@ class Warehouse:
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection with one transaction: committed at the end, rolled back on any exception, always closed."""
-        with self._lock(), _private_files():
+        """A connection with one transaction: committed at the end, rolled back on any exception, always closed.
+
+        DiskError when the disk is full or fails; WarehouseDamagedError when DuckDB cannot read the file.
+        """
+        with self._errors_told(), self._lock(), _private_files():
             connection = self._connect()
             try:
                 connection.begin()
@@ -60,11 +64,6 @@ class Warehouse:
                 yield connection
                 connection.commit()
                 self._prepared = _identity(self.path)
-            except duckdb.Error as error:
-                _roll_back(connection)
-                if _is_damage(error):
-                    raise self._damaged(error) from None
-                raise
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -137,8 +136,8 @@ class Warehouse:
                     f"warehouse {self.path} is open in another program; close it there "
                     "(analysts use the published copy instead)"
                 ) from None
-            if _is_damage(error):
-                raise self._damaged(error) from None
+            if _is_damage(error) or disk_error("", error):
+                raise
             raise PipelineError(
                 f"warehouse {self.path} cannot be opened ({_first_line(error)}); check its mode, and the disk's room"
             ) from None
@@ -162,8 +161,17 @@ class Warehouse:
         new.chmod(PRIVATE_MODE)
         new.replace(self.path)
 
-    def _damaged(self, error: duckdb.Error) -> WarehouseDamagedError:
-        return WarehouseDamagedError(f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}")
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Within the block, what is wrong with the file or its disk is told in one line."""
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            if isinstance(error, duckdb.Error) and _is_damage(error):
+                raise WarehouseDamagedError(
+                    f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}"
+                ) from None
+            raise disk_error(f"warehouse {self.path}", error) or error from None
 
 
 def rows_by_table(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
+from autoflex_pipeline.disk import disk_errors_told
 from autoflex_pipeline.errors import StoreBusyError
 from autoflex_pipeline.settings import Settings
 from autoflex_pipeline.warehouse.analyst_selects import selects
@@ -57,7 +58,8 @@ def publish(
     """Make a new version of the analysts' copy and link ``analytics_path`` to it.
 
     ConfigurationError when the key for pseudonyms is missing or the path is not fit; StoreBusyError when another
-    publication, or the warehouse, is busy for longer than ``wait_seconds``. On any error the last version stays.
+    publication, or the warehouse, is busy for longer than ``wait_seconds``; DiskError when the disk is full or fails.
+    On any error the last version stays.
     """
     started = monotonic()
 
@@ -68,12 +70,12 @@ def publish(
     key = pseudonym_key(settings)
     check_analytics_path(settings)
     link = settings.warehouse.analytics_path
-    link.parent.mkdir(parents=True, exist_ok=True)
-    with _one_publication(link, wait_seconds):
+    copy = f"the analysts' copy {link}"
+    with disk_errors_told(copy), _one_publication(link, wait_seconds):
         building = building_path(link)
         remove_with_leavings(building)
         try:
-            with warehouse.open() as connection:
+            with warehouse.open() as connection, disk_errors_told(copy):
                 as_of = clock()
                 _prepare(connection, settings, key, building)
                 rows = _fill(connection)
@@ -90,6 +92,7 @@ def publish(
 @contextmanager
 def _one_publication(link: Path, wait_seconds: float) -> Iterator[None]:
     """One at a time, so that an older moment never takes the place of a newer one."""
+    link.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(link.with_name(f".{link.name}.lock"), timeout=wait_seconds, mode=PRIVATE_MODE, poll_interval=0.02)
     try:
         lock.acquire()

@@ -1,101 +1,121 @@
-"""A run that dies or whose disk fails at any durable step: the next ones leave Claire exact, with one effect a change.
+"""A run that dies or whose disk fails at any durable step: the next one leaves Claire exact, with one effect a change.
 
-Every ``CRASH_EVERY``-th step is tried: 20 in the usual run, 1 in ``make crash``.
+How many steps are tried is said by CRASH: ``few`` (the usual run), ``names`` (each named step once), ``all`` (each
+step: ``make crash``).
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
 
-import duckdb
 import pytest
 
-from autoflex_pipeline_tests.faults.crashing import STEPS, Crash, Kind, run_to_crash
-from autoflex_pipeline_tests.world import DEVRIES, JANSEN, LOCATIONS, World, line, load, order, relation, vehicle
+from autoflex_pipeline_tests.faults import full_disk
+from autoflex_pipeline_tests.faults.crashing import Crash, Ended, Kind, Run, random_crash, run_to_crash
+from autoflex_pipeline_tests.faults.durable_steps import ELSEWHERE, STEPS, places_in_code
+from autoflex_pipeline_tests.faults.scenarios import SCENARIOS, Scenario, begin, effects_of, wrongs
+from autoflex_pipeline_tests.faults.system_calls import can_watch
+from autoflex_pipeline_tests.world import World
 
-EVERY = int(os.environ.get("CRASH_EVERY", "20"))
-ORDERS = (50001, 50002)
+HOW_MANY = os.environ.get("CRASH", "few")
+KINDS: tuple[Kind, ...] = ("kill", "full disk", "I/O error")
+RANDOM_KILLS = {"few": 2, "names": 20, "all": 100}[HOW_MANY]
+WHOLE_COMMANDS = {"few": 1, "names": 4, "all": 12}[HOW_MANY]
+STEPS_OF_A_COMMAND = 250
+SEED = int(os.environ.get("CRASH_SEED", "20261127"))
 
 
-def change_everything(world: World, round_number: int) -> None:
-    """Another text in two orders, their lines, car and party, and a new order with its own, in one dealer's DMS."""
-    told, new = f"ronde {round_number}", 60000 + round_number
-    own = {"vehicle_id": new, "relation_id": new, "plan_date_from": "20261210T083000", "plan_date_to": None}
-    world.autoflex.load(
-        JANSEN,
-        {
-            "order": [*(order(number, notes=told) for number in ORDERS), order(new, notes=told, **own)],
-            "order_line": [
-                line(number * 100 + 1, number, line_number=1, description=told) for number in (*ORDERS, new)
-            ],
-            "vehicle": [
-                vehicle(model=told),
-                vehicle(new, model=told, driver_relation_id=new, owner_relation_id=new),
-            ],
-            "relation": [relation(street=told), relation(new, street=told)],
-        },
+@pytest.fixture
+def crashing(world: World) -> Iterator[World]:
+    """A world whose data lie on a small disk of their own, where this user may mount one."""
+    with full_disk.small_disk(world.folder / "data"):
+        begin(world)
+        yield world
+        world.installation.close()
+
+
+def crash_and_recover(world: World, scenario: Scenario, number: int, crash: Crash) -> Ended:
+    """A run that crashes, and one to the end: nothing is lost, and nothing happens twice."""
+    owed = scenario.arrange(world, number)
+    before = effects_of(world)
+    ended = run_to_crash(world.config, world.now, scenario.run, crash)
+    full_disk.make_room(world.folder / "data")
+    if scenario.mend is not None:
+        scenario.mend(world)
+    world.restart()
+    what = f"{scenario.name}, round {number}: {crash.kind} at step {crash.at} ({ended.crashed_at}); {ended.error}"
+    again = scenario.run if scenario.run.months else Run({"reread": True})
+    summary = again.go(world.installation)
+    assert all(part["ok"] for part in summary.values()), (what, summary)
+    assert wrongs(world, number) == [], what
+    assert effects_of(world) - before == owed, what
+    if ended.error is not None:
+        is_told, text = ended.error
+        assert is_told, f"no clear line: {what}"
+        assert "\n" not in text, what
+    return ended
+
+
+def chosen(steps: list[str]) -> list[int]:
+    """Which of the steps of a run are tried, counted from 1."""
+    if HOW_MANY == "all":
+        return list(range(1, len(steps) + 1))
+    by_name = {step: at for at, step in reversed(list(enumerate(steps, start=1)))}
+    if HOW_MANY == "names":
+        return sorted(by_name.values())
+    return random.Random(SEED).sample(range(1, len(steps) + 1), 1) if steps else []
+
+
+@pytest.mark.timeout(6 * 3600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(crashing: World, name: str) -> None:
+    scenario, number = SCENARIOS[name], 0
+    tried: Counter[Kind] = Counter()
+    for kind in KINDS:
+        if kind == "I/O error" and can_watch() is not None:
+            continue
+        number += 1
+        steps = crash_and_recover(crashing, scenario, number, Crash(0, kind)).steps
+        for at in chosen(steps):
+            number += 1
+            ended = crash_and_recover(crashing, scenario, number, Crash(at, kind))
+            tried[kind] += bool(ended.crashed_at)
+        print(f"\n{name}: {kind}: {tried[kind]} of {len(steps)} steps tried", flush=True)
+
+
+@pytest.mark.timeout(6 * 3600)
+@pytest.mark.skipif(can_watch() is not None, reason=f"NOT RUN: {can_watch()}")
+def test_a_kill_at_a_random_moment_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
+    scenario, chance = SCENARIOS["a busy tick"], random.Random(SEED)
+    for number in range(1, RANDOM_KILLS + 1):
+        crash_and_recover(crashing, scenario, number, random_crash(chance, seconds=3, calls=300))
+
+
+@pytest.mark.timeout(6 * 3600)
+def test_the_whole_command_killed_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
+    scenario = Scenario("the command", SCENARIOS["a busy tick"].arrange, Run(command=("sync", "--json")))
+    chance = random.Random(SEED)
+    for number in range(1, WHOLE_COMMANDS + 1):
+        crash_and_recover(crashing, scenario, number, Crash(chance.randint(1, STEPS_OF_A_COMMAND)))
+
+
+def test_every_durable_step_in_the_code_has_a_name() -> None:
+    found = places_in_code()
+    assert found - STEPS.keys() - ELSEWHERE.keys() == set(), (
+        "these places leave something behind: name each in STEPS of faults/durable_steps.py, and let a scenario come "
+        "by it, or say in ELSEWHERE why none does"
     )
+    assert (STEPS.keys() | ELSEWHERE.keys()) - found == set(), "these are no longer in the code"
 
 
-def numbers_of(round_number: int) -> list[str]:
-    return [str(number) for number in (*ORDERS, 60000 + round_number)]
-
-
-def assert_exact(world: World, round_number: int) -> None:
-    """Claire shows this round's texts everywhere, and each document had one effect in it."""
-    told = f"ronde {round_number}"
-    for number in numbers_of(round_number):
-        held: dict[str, Any] | None = world.held(number)
-        assert held is not None, number
-        assert held["dms_notes"] == told
-        assert [each["title"] for each in held["interventions"]] == [told]
-        assert held["car"]["model"] == told
-        assert {customer["street"] for customer in held["customers"]} == {told}
-
-
-def effects(world: World) -> Counter[str]:
-    return Counter(effect["dms_nr"] for effect in world.claire.effects(LOCATIONS[JANSEN]))
-
-
-def published(world: World) -> list[tuple[Any, ...]]:
-    """The notes in the analysts' copy: readable, and as new as the warehouse."""
-    with duckdb.connect(str(world.folder / "data" / "analytics.duckdb"), read_only=True) as connection:
-        return connection.execute("SELECT dms_number, dealer_id FROM appointment ORDER BY ALL").fetchall()
-
-
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", ["kill", "full disk", "I/O error"])
-def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(world: World, kind: Kind) -> None:
-    load(world, JANSEN, orders=len(ORDERS), lines=1)
-    load(world, DEVRIES, orders=1)
-    world.tick(reread=True)
-    tried: Counter[str] = Counter()
-    round_number, at = 0, 1
-    while True:
-        round_number += 1
-        change_everything(world, round_number)
-        before = effects(world)
-        code, names = run_to_crash(world.config, world.now, Crash(at, kind))
-        if len(names) < at and code == 0:
-            break  # the run has fewer steps than that
-        tried[names[at - 1] if names else "killed"] += 1
-        world.restart()
-        summary = world.tick(reread=True)
-        assert all(part["ok"] for part in summary.values()), (at, kind, summary)
-        assert_exact(world, round_number)
-        assert effects(world) - before == Counter(numbers_of(round_number)), (at, kind)
-        sent = world.imports()
-        assert all(part["ok"] for part in world.tick().values())
-        assert world.imports() == sent, (at, kind)
-        assert published(world) == world.query("SELECT dms_number, dealer_id FROM appointment ORDER BY ALL")
-        at += EVERY
-    print(f"{kind}: {sum(tried.values())} of {at - 1} steps tried: {dict(tried)}")
-
-
-def test_the_steps_of_a_run_are_all_named_and_all_met(world: World) -> None:
-    load(world)
-    code, names = run_to_crash(world.config, world.now, Crash(0))
-    assert code == 0
-    assert set(names) == set(STEPS)
+def test_the_scenarios_come_by_every_named_step(crashing: World) -> None:
+    met: set[str] = set()
+    names = sorted(SCENARIOS, key=lambda name: name == "the first run")  # it ends what the others build on
+    for number, name in enumerate(names, start=1):
+        ended = crash_and_recover(crashing, SCENARIOS[name], number, Crash())
+        met |= {step.partition(": ")[0] for step in ended.steps}
+    assert STEPS.keys() - met == set()
+    assert met - STEPS.keys() == set()

@@ -1,0 +1,280 @@
+"""What is under way when a run crashes: scenarios that together come by every durable step, and how each must end.
+
+A scenario is arranged anew for each round, in a world that goes on: what earlier rounds left stays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.warehouse.analyst_tables import published_tables
+from autoflex_pipeline_tests.faults.crashing import Run
+from autoflex_pipeline_tests.projection import deviations, effects_out_of_order
+from autoflex_pipeline_tests.world import (
+    DEVRIES,
+    JANSEN,
+    LOCATIONS,
+    World,
+    line,
+    load,
+    order,
+    relation,
+    sandbox_dealer,
+    variable,
+    vehicle,
+)
+
+ORDERS = (50001, 50002)
+ROTTEN, WO_NUMBER = 50003, "2026-50003"
+NEW, LEAVING, BILLED = 60000, 70000, 80000
+"""Numbers of orders begin here, by what becomes of them: they are new, leave the DMS, are billed long ago."""
+
+
+NOT_PERSONAL = (
+    "SELECT dealer_id, dms_number, wo_number, is_billed, is_canceled FROM appointment ORDER BY ALL",
+    "SELECT dealer_id, dms_number, title FROM intervention ORDER BY ALL",
+    "SELECT dealer_id, dms_number, model FROM car ORDER BY ALL",
+    "SELECT dealer_id, dms_number, place FROM party ORDER BY ALL",
+)
+"""What is the same in the warehouse and in the analysts' copy."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``arrange`` makes the DMS (and the files) so that ``run`` has much to do in a round, and gives the effects that
+    it must have in Claire, each once; ``mend`` ends what kept Claire or the DMS from answering."""
+
+    name: str
+    arrange: Callable[[World, int], Counter[str]]
+    run: Run
+    mend: Callable[[World], None] | None = None
+
+
+def begin(world: World) -> None:
+    """What all scenarios start from: two dealers, in step."""
+    world.configure(warehouse={"min_free_mb": 0})
+    world.restart()
+    load(world, JANSEN, orders=len(ORDERS), lines=1)
+    own = {"vehicle_id": ROTTEN, "relation_id": ROTTEN}
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [order(ROTTEN, **own)],
+            "order_line": [line(ROTTEN * 100 + 1, ROTTEN)],
+            "vehicle": [vehicle(ROTTEN, driver_relation_id=ROTTEN, owner_relation_id=ROTTEN)],
+            "relation": [relation(ROTTEN)],
+        },
+    )
+    load(world, DEVRIES, orders=1)
+    world.tick(reread=True)
+
+
+def busy(world: World, number: int, *, is_rotten: bool | None = None) -> Counter[str]:
+    """Of everything one: changed, new, billed, missing, gone for good, going bad or healing; the other dealer rests."""
+    told = f"ronde {number}"
+    new, leaving = NEW + number, LEAVING + number
+    own = {"vehicle_id": new, "relation_id": new, "plan_date_from": "20261210T083000", "plan_date_to": None}
+    is_rotten = number % 2 == 1 if is_rotten is None else is_rotten
+    world.pass_time(minutes=61)
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [
+                *(order(each, notes=told) for each in ORDERS),
+                order(new, notes=told, **own),
+                order(leaving, notes=told, **own),
+                order(
+                    ROTTEN, notes=told, vehicle_id=ROTTEN, relation_id=ROTTEN,
+                    order_number=None if is_rotten else WO_NUMBER,
+                ),
+            ],
+            "order_line": [
+                line(each * 100 + 1, each, line_number=1, description=told) for each in (*ORDERS, new, leaving)
+            ],
+            "vehicle": [
+                vehicle(model=told),
+                vehicle(new, model=told, driver_relation_id=new, owner_relation_id=new),
+            ],
+            "relation": [relation(street=told), relation(new, street=told)],
+        },
+    )  # fmt: skip
+    effects = Counter(str(each) for each in (*ORDERS, new, leaving))
+    if not is_rotten:
+        effects[str(ROTTEN)] += 1
+    there = {int(row["order_id"]): row for row in world.autoflex.rows(JANSEN, "order")}
+    if new - 1 in there:
+        world.autoflex.change(JANSEN, "order", new - 1, is_invoiced=1)
+        effects[str(new - 1)] += 1
+    if leaving - 1 in there:
+        world.autoflex.delete(JANSEN, "order", leaving - 1)
+    if world.held(str(leaving - 2)) is not None:
+        effects[str(leaving - 2)] += 1
+    return effects
+
+
+def first(world: World, number: int) -> Counter[str]:
+    """Nothing is there yet: no file, no folder, nothing in Claire."""
+    world.installation.close()
+    empty(world.folder / "data")
+    world.claire.reset()
+    world.autoflex.load(
+        JANSEN,
+        {"order": [order(each) for each in ORDERS], "order_line": [line(each * 100 + 1, each) for each in ORDERS],
+         "vehicle": [vehicle()], "relation": [relation()]},
+        replace=True,
+    )  # fmt: skip
+    world.restart()
+    return Counter(str(each) for each in ORDERS)
+
+
+def older_files(world: World, number: int) -> Counter[str]:
+    """The files are those of an older version: tables and a column are lacking, and no version is noted."""
+    effects = busy(world, number)
+    with world.installation.warehouse.open() as connection:
+        connection.execute("DROP VIEW IF EXISTS party_history")
+        connection.execute("ALTER TABLE party DROP COLUMN title")
+        connection.execute("DROP TABLE preview")
+        connection.execute("DELETE FROM schema_version")
+    with world.installation.state.begin() as state:
+        state.exec_driver_sql("DROP TABLE run_problem")
+        state.exec_driver_sql("DELETE FROM schema_version")
+    return effects
+
+
+def history(world: World, number: int) -> Counter[str]:
+    """A month of the past is read and sent: billed orders that Claire never had."""
+    rows = [
+        order(BILLED + 2 * number + each, is_invoiced=1, order_date="20260701T090000", notes=f"ronde {number}",
+              plan_date_from=f"202607{10 + each}T083000", plan_date_to=None)
+        for each in (0, 1)
+    ]  # fmt: skip
+    world.autoflex.load(
+        JANSEN, {"order": rows, "order_line": [line(row["order_id"] * 100 + 1, row["order_id"]) for row in rows]}
+    )
+    return Counter(str(row["order_id"]) for row in rows)
+
+
+def trouble(world: World, number: int) -> Counter[str]:
+    """One dealer's login is refused, and half-way Claire refuses the key: it is noted, and the rest stays pending."""
+    effects = busy(world, number)
+    os.environ[variable(DEVRIES, "PASSWORD")] = "verkeerd"
+    world.claire.set_fault("unauthorized", dms_nr=str(ORDERS[1]))
+    return effects
+
+
+def no_trouble(world: World) -> None:
+    """The login works again, and the key is accepted."""
+    os.environ[variable(DEVRIES, "PASSWORD")] = sandbox_dealer(DEVRIES).password
+    world.claire.clear_faults()
+
+
+def bad_then_retried(world: World, number: int) -> Counter[str]:
+    """The quarantine is validated again while what is in it is still bad."""
+    busy(world, number, is_rotten=True)
+    world.tick(reread=True)
+    return Counter()
+
+
+JULY = {JANSEN: [(date(2026, 7, 1), date(2026, 7, 31))]}
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("a busy tick", busy, Run({"reread": True})),
+        Scenario("the first run", first, Run({"reread": True})),
+        Scenario("older files", older_files, Run({"reread": True})),
+        Scenario("a backfill", history, Run({"deliver_history": True}, months=JULY)),
+        Scenario("the full pass", busy, Run({"full": True, "reread": True})),
+        Scenario("trouble", trouble, Run({"reread": True}), mend=no_trouble),
+        Scenario("a dry run", busy, Run({"dry_run": True, "reread": True})),
+        Scenario("quarantine retried", bad_then_retried, Run(retry_quarantine=True)),
+    )
+}
+
+
+def empty(folder: Path) -> None:
+    """Remove all that is in the folder, and the folder itself unless it is a disk."""
+    for each in folder.iterdir() if folder.exists() else ():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
+    if folder.exists() and not os.path.ismount(folder):
+        folder.rmdir()
+
+
+def effects_of(world: World) -> Counter[str]:
+    """How many effects each appointment of the dealer has had in Claire."""
+    return Counter(effect["dms_nr"] for effect in world.claire.effects(LOCATIONS[JANSEN]))
+
+
+def wrongs(world: World, number: int) -> list[str]:
+    """What is not as it must be after a round's run to the end: in Claire, in the stores, in the analysts' copy."""
+    not_yet_believed = f"{JANSEN} {LEAVING + number - 1}: is gone"
+    return [
+        *(each for each in _wrong_in_claire(world) if not each.startswith(not_yet_believed)),
+        *effects_out_of_order(world),
+        *_wrong_in_stores(world),
+        *_wrong_in_copy(world),
+    ]
+
+
+def _wrong_in_claire(world: World) -> list[str]:
+    """Where Claire is not what the DMS says; of the order that has no number now, not its last good version."""
+    numbers = {int(row["order_id"]): row["order_number"] for row in world.autoflex.rows(JANSEN, "order")}
+    wrong = [each for dealer_id in (JANSEN, DEVRIES) for each in deviations(world, dealer_id)]
+    if numbers.get(ROTTEN, WO_NUMBER) is not None:
+        return wrong
+    kept = world.held(str(ROTTEN))
+    if kept is None or kept["wo_nr"] != WO_NUMBER:
+        wrong.append(f"{ROTTEN} is in quarantine, and its last good version is not what Claire has")
+    return [each for each in wrong if not each.startswith(f"{JANSEN} {ROTTEN}: ")]
+
+
+def _wrong_in_stores(world: World) -> list[str]:
+    wrong = []
+    with world.installation.warehouse.open() as connection:
+        for entity in MODELS:
+            twice = connection.execute(
+                f"SELECT count(*) FROM (SELECT dealer_id, dms_number FROM {entity} GROUP BY ALL HAVING count(*) > 1)"
+            ).fetchone()
+            backwards = connection.execute(
+                f"SELECT count(*) FROM {entity}_history WHERE valid_to < valid_from"
+            ).fetchone()
+            open_ = connection.execute(
+                f"SELECT count(*) FROM (SELECT dealer_id, dms_number FROM {entity}_history WHERE valid_to IS NULL "
+                "GROUP BY ALL HAVING count(*) > 1)"
+            ).fetchone()
+            if (twice, backwards, open_) != ((0,), (0,), (0,)):
+                wrong.append(f"{entity}: {twice} keys twice, {backwards} versions backwards, {open_} open twice")
+    with world.installation.state.begin() as state:
+        found = state.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        if found != ["ok"]:
+            wrong.append(f"state store: {found}")
+    return wrong
+
+
+def _wrong_in_copy(world: World) -> list[str]:
+    """The analysts' copy opens, has all tables, and is as new as the warehouse."""
+    link = world.folder / "data" / "analytics.duckdb"
+    with duckdb.connect(str(link), read_only=True) as copy:
+        there = {row[0] for row in copy.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        lacking = {table.name for table in published_tables()} - there
+        if lacking:
+            return [f"the analysts' copy lacks {sorted(lacking)}"]
+        published = {select: copy.execute(select).fetchall() for select in NOT_PERSONAL}
+    wrong = [
+        f"the analysts' copy has other rows than the warehouse: {select}"
+        for select, rows in published.items()
+        if rows != world.query(select)
+    ]
+    left = [path.name for path in link.parent.glob(".*.building*")]
+    return wrong + [f"left behind: {name}" for name in left]
