@@ -22,6 +22,7 @@ from autoflex_pipeline.claire.client import (
 from autoflex_pipeline.claire.intents import Intent, acknowledged_row
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import StateStore, ledger, outbox
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 
 FAILURES_TO_GIVE_UP = 5
 """So many documents in a row without an answer within their deadlines: the rest waits for the next run."""
@@ -186,6 +187,8 @@ class Sender:
             outbox.acknowledge(state, *place, [_acknowledged(sent, now) for sent in taken])
             outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in taken])
             self._set_aside(state, [sent for sent in answers if sent.outcome.result not in TAKEN], now)
+            # With the answers: a run that dies here has nothing left to tell the next one that something was sent.
+            set_mark(state, PUBLISH_WANTED, True)
         for sent in answers:
             self._count(sent)
 

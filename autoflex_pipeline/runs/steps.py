@@ -49,8 +49,9 @@ def stage(context: RunContext) -> Staged:
         note_fields(connection, staging.now)
         counts = stage_entities(connection, staging)
         documents = refresh_documents(connection, staging.zones, staging.now)
-    if any(counts.values()):
-        _want_publication(context)
+        if any(counts.values()):
+            # Before the commit: a run that dies after it has nothing left to tell the next one that something changed.
+            _want_publication(context)
     if zones is not None:
         # Only now: a run that dies before this stages them once more.
         with context.state.begin() as state:

@@ -60,12 +60,14 @@ SECONDS = 300
 class Crash:
     """At which step (counted from 1; 0: never) what happens; a failing disk counts moments ``BEFORE_A_WRITE`` only.
 
+    ``at_step`` names one instead: the first such step is meant.
     ``after_seconds`` and ``at_call`` kill at a moment that has no name: then, or before the N-th call that changes a
     file.
     """
 
     at: int = 0
     kind: Kind = "kill"
+    at_step: str | None = None
     after_seconds: float | None = None
     at_call: int | None = None
 
@@ -217,8 +219,9 @@ class _Steps:
             return
         with self._lock:
             self._count += 1
-            is_it = self._count == self._crash.at
-            self._pipe.send(("step", f"{'! ' if is_it else ''}{place}: {moment}"))
+            step = f"{place}: {moment}"
+            is_it = self._count == self._crash.at or step == self._crash.at_step
+            self._pipe.send(("step", f"! {step}" if is_it else step))
             if not is_it:
                 return
             if self._crash.kind == "kill":
