@@ -31,8 +31,8 @@ from autoflex_pipeline import cli
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration import resources
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.retrying import retry_quarantined
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.warehouse import Warehouse, connection, publishing
 from autoflex_pipeline_tests.domain import Months, new_run_id, options_of_months, run_domain
@@ -94,7 +94,7 @@ class Run:
         options = RunOptions(**self.options) if self.months is None else options_of_months(self.months, **self.options)
         context = installation.run_context(new_run_id(), options)
         if self.retry_quarantine:
-            steps.retry_now(context, dealer_id=None, entity=None, dms_numbers=())
+            retry_quarantined(context)
             return {}
         return run_domain(context, months=self.months)
 
