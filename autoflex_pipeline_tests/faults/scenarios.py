@@ -148,8 +148,7 @@ def older_files(world: World, number: int) -> Counter[str]:
     """The files are those of an older version: tables and a column are lacking, and no version is noted."""
     effects = busy(world, number)
     with world.installation.warehouse.open() as connection:
-        connection.execute("DROP VIEW IF EXISTS party_history")
-        connection.execute("ALTER TABLE party DROP COLUMN title")
+        connection.execute("ALTER TABLE extract DROP COLUMN window_from")
         connection.execute("DROP TABLE preview")
         connection.execute("DELETE FROM schema_version")
     with world.installation.state.begin() as state:

@@ -101,7 +101,7 @@ def crash(name: str, folder: Path, at: int, verdict: int) -> tuple[list[int], li
     def decide(call: Call) -> int:
         calls.append(call)
         is_it = len(calls) >= at if verdict == errno.ENOSPC else len(calls) == at
-        takes_room = call.name not in ("unlink", "unlinkat", "fsync", "fdatasync")
+        takes_room = call.name not in ("unlink", "unlinkat", "ftruncate", "fsync", "fdatasync")
         return verdict if at and is_it and (verdict != errno.ENOSPC or takes_room) else 0
 
     context = multiprocessing.get_context("forkserver")
