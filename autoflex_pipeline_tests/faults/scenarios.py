@@ -185,6 +185,20 @@ def no_trouble(world: World) -> None:
     world.claire.clear_faults()
 
 
+def silence(world: World, number: int) -> Counter[str]:
+    """One order has changed, and Claire does not answer."""
+    world.configure(warehouse={"min_free_mb": 0}, claire={"deadline_seconds": 1})
+    world.claire.set_fault("reset_before")
+    world.autoflex.change(JANSEN, "order", ORDERS[0], notes=f"stilte {number}")
+    return Counter([str(ORDERS[0])])
+
+
+def no_silence(world: World) -> None:
+    """Claire answers again."""
+    world.configure(warehouse={"min_free_mb": 0})
+    world.claire.clear_faults()
+
+
 def bad_then_retried(world: World, number: int) -> Counter[str]:
     """The quarantine is validated again while what is in it is still bad."""
     busy(world, number, is_rotten=True)
@@ -202,6 +216,7 @@ SCENARIOS = {
         Scenario("a backfill", history, Run({"deliver_history": True}, months=JULY)),
         Scenario("the full pass", busy, Run({"full": True, "reread": True})),
         Scenario("trouble", trouble, Run({"reread": True}), mend=no_trouble, leaves_work=True),
+        Scenario("silence", silence, Run({"reread": True}), mend=no_silence, leaves_work=True),
         Scenario("a dry run", busy, Run({"dry_run": True, "reread": True}), leaves_work=True),
         Scenario("quarantine retried", bad_then_retried, Run(retry_quarantine=True)),
     )
