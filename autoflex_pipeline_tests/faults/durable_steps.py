@@ -82,13 +82,7 @@ STEPS = {
 """By place, what is durable there (a look: nothing, but it takes the store's lock like any other)."""
 
 ELSEWHERE = {
-    "alerts.sending._alone": "lock of the sending of alerts, which no run depends on",
-    "alerts.sending._send_one": "alert sent and noted; no run depends on it",
-    "alerts.sending.send_due": "alerts that are due; no run depends on them",
-    "alerts.watching._runs_refused": "only reads",
-    "alerts.watching._silent_feeds": "only reads",
-    "alerts.watching.watch": "what is wrong is noted for the alerts; no run depends on it",
-    "alerts.webhook.send_webhook": "alert on its way; no run depends on it",
+    "alerts": "what is wrong, and whom it was told: no run depends on it",
     "cli.alerts.list_": "only reads",
     "cli.demo._configure": "the demo's own files, made anew at each start",
     "cli.demo._only_one": "the demo's own lock",
@@ -113,13 +107,15 @@ ELSEWHERE = {
     "runs.orders._months_read": "only reads, where a month could not be read",
     "runs.orders._without_confirmed_gone": "only reads, where staged orders are not in the list of their month",
     "runs.outlook.outlooks": "only reads",
+    "runs.numbers": "only reads",
     "runs.resending.resent": "only reads",
+    "runs.watching.verdicts": "only reads",
     "runs.status.dealer_status": "only reads",
     "runs.summary.summary_of": "only reads",
     "state.store.StateStore._begun": "begins a transaction; what it commits is named by the place that asked for it",
     "warehouse.dictionary.<module>": "a page of the documentation, made by a developer",
 }
-"""Places that no scenario of the matrix comes by, and why."""
+"""Places, or whole modules, that no scenario of the matrix comes by, and why."""
 
 CALLS = {
     "os": {"replace", "rename", "link", "symlink", "unlink", "remove", "rmdir", "mkdir", "makedirs", "fsync", "chmod",
@@ -135,6 +131,11 @@ METHODS = {
 }  # fmt: skip
 NAMES = {"FileLock", "ensure_schema"}
 WRITING_SQL = ("ATTACH", "DETACH", "CHECKPOINT", "COPY ", "EXPORT")
+
+
+def is_elsewhere(place: str) -> bool:
+    """Whether no scenario of the matrix need come by this place."""
+    return any(place == each or place.startswith(f"{each}.") for each in ELSEWHERE)
 
 
 def places_in_code(package: Path = Path(autoflex_pipeline.__file__).parent) -> set[str]:

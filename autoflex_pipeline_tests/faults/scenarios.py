@@ -35,8 +35,9 @@ from autoflex_pipeline_tests.world import (
 
 ORDERS = (50001, 50002)
 ROTTEN, WO_NUMBER = 50003, "2026-50003"
-NEW, LEAVING, BILLED = 60000, 70000, 80000
-"""Numbers of orders begin here, by what becomes of them: they are new, leave the DMS, are billed long ago."""
+NEW, LEAVING, BILLED, WAITING = 60000, 70000, 80000, 90000
+"""Numbers of orders begin here, by what becomes of them: they are new, leave the DMS, are billed long ago, wait."""
+LATER = "20270310T083000"
 
 
 NOT_PERSONAL = (
@@ -85,7 +86,7 @@ def busy(world: World, number: int, *, is_rotten: bool | None = None) -> Counter
     """Of everything one: changed, new, billed, missing, gone for good, going bad or healing; the other dealer rests."""
     told = f"ronde {number}"
     new, leaving = NEW + number, LEAVING + number
-    own = {"vehicle_id": new, "relation_id": new, "plan_date_from": "20261210T083000", "plan_date_to": None}
+    own = {"vehicle_id": new, "relation_id": new, "plan_date_from": LATER, "plan_date_to": None}
     is_rotten = number % 2 == 1 if is_rotten is None else is_rotten
     world.pass_time(minutes=61)
     world.autoflex.load(
@@ -186,17 +187,28 @@ def no_trouble(world: World) -> None:
 
 
 def silence(world: World, number: int) -> Counter[str]:
-    """One order has changed, and Claire does not answer."""
+    """One order has changed, and Claire does not answer; a new one waits for its car, which the DMS does not give."""
+    new = WAITING + number
     world.configure(warehouse={"min_free_mb": 0}, claire={"deadline_seconds": 1})
     world.claire.set_fault("reset_before")
+    world.autoflex.set_fault("status", dealer=JANSEN, endpoint="vehicle", status=403)
     world.autoflex.change(JANSEN, "order", ORDERS[0], notes=f"stilte {number}")
-    return Counter([str(ORDERS[0])])
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [order(new, vehicle_id=new, relation_id=ROTTEN, plan_date_from=LATER, plan_date_to=None)],
+            "order_line": [line(new * 100 + 1, new)],
+            "vehicle": [vehicle(new, driver_relation_id=ROTTEN, owner_relation_id=ROTTEN)],
+        },
+    )
+    return Counter((str(ORDERS[0]), str(new)))
 
 
 def no_silence(world: World) -> None:
-    """Claire answers again."""
+    """Claire answers again, and the DMS gives its cars."""
     world.configure(warehouse={"min_free_mb": 0})
     world.claire.clear_faults()
+    world.autoflex.clear_faults()
 
 
 def bad_then_retried(world: World, number: int) -> Counter[str]:

@@ -16,7 +16,7 @@ import pytest
 
 from autoflex_pipeline_tests.faults import full_disk
 from autoflex_pipeline_tests.faults.crashing import BEFORE_A_WRITE, Crash, Ended, Kind, Run, random_crash, run_to_crash
-from autoflex_pipeline_tests.faults.durable_steps import ELSEWHERE, STEPS, places_in_code
+from autoflex_pipeline_tests.faults.durable_steps import STEPS, is_elsewhere, places_in_code
 from autoflex_pipeline_tests.faults.scenarios import SCENARIOS, Scenario, begin, effects_of, no_trouble, wrongs
 from autoflex_pipeline_tests.faults.system_calls import can_watch
 from autoflex_pipeline_tests.world import World
@@ -155,8 +155,8 @@ def test_what_was_delivered_before_a_kill_is_published_by_the_next_run(crashing:
 
 def test_every_durable_step_in_the_code_has_a_name() -> None:
     found = places_in_code()
-    assert found - STEPS.keys() - ELSEWHERE.keys() == set(), (
+    assert {place for place in found - STEPS.keys() if not is_elsewhere(place)} == set(), (
         "these places leave something behind: name each in STEPS of faults/durable_steps.py, and let a scenario come "
         "by it, or say in ELSEWHERE why none does"
     )
-    assert (STEPS.keys() | ELSEWHERE.keys()) - found == set(), "these are no longer in the code"
+    assert STEPS.keys() - found == set(), "these are no longer in the code"
