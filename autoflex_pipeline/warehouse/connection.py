@@ -168,10 +168,11 @@ class Warehouse:
             yield
         except (duckdb.Error, OSError) as error:
             if isinstance(error, duckdb.Error) and _is_damage(error):
-                raise WarehouseDamagedError(
-                    f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}"
-                ) from None
+                raise self._damaged(error) from None
             raise disk_error(f"warehouse {self.path}", error) or error from None
+
+    def _damaged(self, error: duckdb.Error) -> WarehouseDamagedError:
+        return WarehouseDamagedError(f"warehouse {self.path} is damaged ({_first_line(error)}); {NEXT_STEP}")
 
 
 def rows_by_table(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
