@@ -15,6 +15,7 @@ from autoflex_pipeline_tests.browser.conftest import Demo
 from autoflex_pipeline_tests.browser.using import (
     DEALER,
     LOCATION_ID,
+    PATIENCE_SECONDS,
     fill_in,
     first_open_order,
     launch,
@@ -86,7 +87,7 @@ def test_a_rejected_appointment_is_sent_again_from_the_launchpad(demo: Demo, pag
     refuse = {"kind": "status_before", "status": 422, "endpoint": "import", "dms_nr": number}
     page.request.post(f"{demo.claire}/control/faults", data=refuse)
     page.request.patch(f"{demo.autoflex}/control/state/{DEALER}/order/{number}", data={"notes": "eerst geweigerd"})
-    until(page, lambda: status(demo)[DEALER]["rejected"] == 1)
+    until(page, lambda: status(demo)[DEALER]["rejected"] == 1, 2 * PATIENCE_SECONDS)
     page.request.delete(f"{demo.claire}/control/faults")
     page.goto(f"{demo.job('resend')}/playground")
     options = f"{{dealers: [{DEALER}], numbers: ['{number}'], force: true}}"
