@@ -44,8 +44,8 @@ def test_none_known_passes(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        auditor(error="ERROR: Failed to resolve pypi.org", code=1),
-        auditor(output="<html>proxy</html>", error="ERROR: Failed to resolve pypi.org", code=1),
+        auditor(error="ERROR: Failed to resolve the index", code=1),
+        auditor(output="<html>proxy</html>", error="ERROR: Failed to resolve the index", code=1),
         ["/no/such/command"],
         auditor(output=result(SKIPPED, SKIPPED)),
         auditor(output=result()),
