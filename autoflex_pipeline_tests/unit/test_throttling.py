@@ -67,3 +67,15 @@ def test_without_a_limit_nobody_waits() -> None:
     for _ in range(10_000):
         rate.wait_for_turn()
     rate.close()
+
+
+def test_whoever_waits_for_a_turn_takes_one() -> None:
+    """A mutant that asked for no turn went unnoticed."""
+    rate = RateLimit(5.0)
+    assert rate._limiter is not None
+    try:
+        for _ in range(5):
+            rate.wait_for_turn()
+        assert not rate._limiter.try_acquire("request", blocking=False)
+    finally:
+        rate.close()
