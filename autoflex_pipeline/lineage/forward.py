@@ -9,11 +9,11 @@ import duckdb
 from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.lineage.attempts import read_attempts, read_intent_times
 from autoflex_pipeline.lineage.excerpt import Copier, newest_delivery
-from autoflex_pipeline.lineage.script import named_sql
 from autoflex_pipeline.lineage.stores import SOURCE, Row, StateReader, attached, empty_copy, rows
 from autoflex_pipeline.lineage.trace import FINDING, REPAIR, only, read_findings, read_raw, read_versions
 from autoflex_pipeline.model import MODELS, RAW_ENTITIES
 from autoflex_pipeline.settings import Settings
+from autoflex_pipeline.sql_files import named_sql
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline.warehouse.tables import history_select
 
@@ -58,7 +58,7 @@ def _forward(warehouse: Warehouse, state: StateReader, record: Row) -> Row:
             copied_to = newest_delivery(connection)
         for name in MODELS:
             connection.execute(f"CREATE VIEW {name}_history AS {history_select(name)}")
-        reached = rows(connection, named_sql("forward.sql")[f"reached_by_{entity}"], {"seq": seq})
+        reached = rows(connection, named_sql("lineage/forward.sql")[f"reached_by_{entity}"], {"seq": seq})
         attempts = read_attempts(state, connection, record["dealer_id"], orders, copied_to=copied_to)
         made = read_intent_times(state, record["dealer_id"], orders)
         raw = next(each for each in read_raw(connection) if each["seq"] == seq)

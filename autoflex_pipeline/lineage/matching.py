@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from autoflex_pipeline.lineage.script import named_sql
 from autoflex_pipeline.model import dms_name
+from autoflex_pipeline.sql_files import named_sql
 
 NEAR = 5
 
@@ -67,5 +67,5 @@ def searched(connection: duckdb.DuckDBPyConnection, dealer_id: str, query: str) 
 def _ask(connection: duckdb.DuckDBPyConnection, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement with those of ``values`` that it names."""
     # The DMS's own name comes from the declaration: no field is mapped here a second time.
-    sql = named_sql("matching.sql")[name].replace("{wo_number}", dms_name("appointment", "wo_number"))
+    sql = named_sql("lineage/matching.sql")[name].replace("{wo_number}", dms_name("appointment", "wo_number"))
     return connection.execute(sql, {key: value for key, value in values.items() if f"${key}" in sql}).fetchall()

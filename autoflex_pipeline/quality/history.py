@@ -7,14 +7,14 @@ from datetime import datetime
 
 import duckdb
 
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import JudgedDealer
+from autoflex_pipeline.sql_files import named_sql
 
 
 def install_dealers(connection: duckdb.DuckDBPyConnection, dealers: Sequence[JudgedDealer], now: datetime) -> None:
     """Make ``judged_dealer``, the small table that the queries look into: zone, local time, first day watched."""
     connection.execute(
-        named_sql("judging.sql")["dealers"],
+        named_sql("quality/judging.sql")["dealers"],
         {
             "ids": [dealer.id for dealer in dealers],
             "zones": [dealer.timezone for dealer in dealers],

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from autoflex_pipeline.quality.script import named_sql
+from autoflex_pipeline.sql_files import named_sql
 
 UNKNOWN_AFTER = timedelta(days=1)
 """A change that the DMS dates further back was made before the dealer was watched, or read by a backfill."""
@@ -24,7 +24,7 @@ def run_latency(connection: duckdb.DuckDBPyConnection, run_id: str, now: datetim
     """
     since = now - UNKNOWN_AFTER
     count, *seconds = connection.execute(
-        f"SELECT {MEASURES} FROM ({named_sql('latency.sql')['latencies']}) AS sent",
+        f"SELECT {MEASURES} FROM ({named_sql('quality/latency.sql')['latencies']}) AS sent",
         {"from": since, "before": since - UNKNOWN_AFTER, "run_id": run_id},
     ).fetchall()[0]
     return {name: round(float(value), 1) for name, value in zip(NAMES, seconds, strict=True)} if count else {}

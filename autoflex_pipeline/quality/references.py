@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import REFERENCES, Verdict, verdict_of
+from autoflex_pipeline.sql_files import named_sql
 
 SHARE_TO_WARN = 0.01
 ROWS_TO_WARN = 5
@@ -15,7 +15,7 @@ ROWS_TO_WARN = 5
 
 def judge_references(connection: duckdb.DuckDBPyConnection) -> list[Verdict]:
     """One verdict an entity that refers to others: orphans older than the dealer's waiting hours."""
-    sql = named_sql("judging.sql")
+    sql = named_sql("quality/judging.sql")
     verdicts = []
     for entity, check in REFERENCES.items():
         query = sql["orphans"].replace("{reference}", sql[f"orphans_{entity}"])

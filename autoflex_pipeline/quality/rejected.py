@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.model import MODELS
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import REJECTED, Verdict, verdict_of
+from autoflex_pipeline.sql_files import named_sql
 
 SHARE_TO_WARN = 0.05
 ROWS_TO_WARN = 5
@@ -20,7 +20,7 @@ def judge_rejected(connection: duckdb.DuckDBPyConnection) -> list[Verdict]:
         f"SELECT dealer_id, '{entity}' AS entity, count(*) AS rows FROM {entity} GROUP BY dealer_id"
         for entity in MODELS
     )
-    found = connection.execute(named_sql("judging.sql")["rejected"].replace("{known}", known)).fetchall()
+    found = connection.execute(named_sql("quality/judging.sql")["rejected"].replace("{known}", known)).fetchall()
     rows: dict[str, list[dict[str, Any]]] = {entity: [] for entity in MODELS}
     for dealer_id, entity, accepted, rejected in found:
         rows[entity].append(_row(dealer_id, accepted, rejected))

@@ -12,8 +12,8 @@ import duckdb
 
 from autoflex_pipeline.model import MODELS, RAW_ENTITIES, dms_names, fields
 from autoflex_pipeline.plain_text import one_line
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import SCHEMA, Severity, Verdict
+from autoflex_pipeline.sql_files import named_sql
 
 SAMPLE = 2000
 """So many of the newest new records of a dealer and kind are looked at in one run."""
@@ -29,7 +29,7 @@ def note_fields(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
 
     Costs nothing when there is no new raw record.
     """
-    sql = named_sql("schema_drift.sql")
+    sql = named_sql("quality/schema_drift.sql")
     first = connection.execute("SELECT coalesce(max(raw_seq), 0) FROM staged").fetchall()[0][0]
     connection.execute(sql["sample"], {"first": first, "limit": SAMPLE})
     if connection.execute("SELECT 1 FROM temp.dms_sample LIMIT 1").fetchone():
@@ -49,7 +49,7 @@ def judge_schema(connection: duckdb.DuckDBPyConnection, now: datetime) -> Verdic
     """What changed in the last days, or is gone now, for the dealers in ``judged_dealer``."""
     used = _used()
     found = connection.execute(
-        named_sql("schema_drift.sql")["drift"],
+        named_sql("quality/schema_drift.sql")["drift"],
         {
             "learned": now - timedelta(days=LEARNING_DAYS),
             "needed": RECORDS_NEEDED,

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import duckdb
 
 from autoflex_pipeline.quality.latency import UNKNOWN_AFTER
-from autoflex_pipeline.quality.script import named_sql
+from autoflex_pipeline.sql_files import named_sql
 
 DAYS = 14
 REASONS_SHOWN = 4
@@ -43,7 +43,7 @@ def latency_by_day(connection: duckdb.DuckDBPyConnection, now: datetime) -> ByDa
     since = now - timedelta(days=DAYS)
     rows = connection.execute(
         "SELECT attempted_at::DATE, quantile_cont(seconds, 0.5), quantile_cont(seconds, 0.95) "
-        f"FROM ({named_sql('latency.sql')['latencies']}) AS sent GROUP BY attempted_at::DATE",
+        f"FROM ({named_sql('quality/latency.sql')['latencies']}) AS sent GROUP BY attempted_at::DATE",
         {"from": since, "before": since - UNKNOWN_AFTER, "run_id": None},
     ).fetchall()
     found = {day: {"half within": float(middle), "95 % within": float(most - middle)} for day, middle, most in rows}
@@ -53,7 +53,7 @@ def latency_by_day(connection: duckdb.DuckDBPyConnection, now: datetime) -> ByDa
 def _by_day(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> ByDay:
     found: ByDay = {}
     moments = {"from": now - timedelta(days=DAYS), "now": now}
-    rows = connection.execute(named_sql("trends.sql")[name], moments).fetchall()
+    rows = connection.execute(named_sql("quality/trends.sql")[name], moments).fetchall()
     for day, part, count in rows:
         found.setdefault(day, {})[part] = float(count)
     return _every_day(found, now)

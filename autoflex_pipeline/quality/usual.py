@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from autoflex_pipeline.quality.history import not_enough, watched_days
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import CHANGES, VOLUME, JudgedDealer, Verdict, verdict_of
+from autoflex_pipeline.sql_files import named_sql
 
 WEEKS = 8
 WEEKS_NEEDED = 4
@@ -35,7 +35,7 @@ def judge_volume(connection: duckdb.DuckDBPyConnection, dealers: Sequence[Judged
     Only days since the dealer is watched count: of earlier ones the closed orders are unknown.
     """
     counted = connection.execute(
-        named_sql("judging.sql")["new_by_day"], {"from": now - timedelta(weeks=WEEKS, days=1)}
+        named_sql("quality/judging.sql")["new_by_day"], {"from": now - timedelta(weeks=WEEKS, days=1)}
     ).fetchall()
     by_day = {(dealer_id, day): number for dealer_id, day, number in counted}
     days = watched_days(connection)
@@ -67,7 +67,7 @@ def judge_changes(connection: duckdb.DuckDBPyConnection, dealers: Sequence[Judge
     """How long ago an order changed, against how long it was at this time of the same weekdays."""
     moments = [now - timedelta(weeks=week) for week in range(WEEKS + 1)]
     found = connection.execute(
-        named_sql("judging.sql")["last_changes"],
+        named_sql("quality/judging.sql")["last_changes"],
         {"moments": moments, "from": now - timedelta(weeks=WEEKS + 1)},
     ).fetchall()
     silences: dict[tuple[str, datetime], timedelta] = {

@@ -12,8 +12,8 @@ import duckdb
 
 from autoflex_pipeline.model import MODELS, fields
 from autoflex_pipeline.quality.history import not_enough, watched_days
-from autoflex_pipeline.quality.script import named_sql
 from autoflex_pipeline.quality.verdict import VALUES, JudgedDealer, Verdict, verdict_of
+from autoflex_pipeline.sql_files import named_sql
 
 DAYS_NEEDED = 14
 PAST = timedelta(weeks=8)
@@ -45,7 +45,7 @@ def _rows(
     days: dict[str, int],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    sql, moments = named_sql("judging.sql"), {"recent": now - RECENT, "from": now - PAST}
+    sql, moments = named_sql("quality/judging.sql"), {"recent": now - RECENT, "from": now - PAST}
     of_late = dict(
         connection.execute(sql["of_late"].replace("{entity}", entity), {"recent": moments["recent"]}).fetchall()
     )
@@ -61,7 +61,7 @@ Measured = dict[tuple[str, bool], dict[str, Any]]
 
 def _measured(connection: duckdb.DuckDBPyConnection, entity: str, moments: dict[str, datetime]) -> Measured:
     """By dealer and whether recent: rows, and each measure by its name."""
-    query = named_sql("judging.sql")["versions"].replace("{entity}", entity)
+    query = named_sql("quality/judging.sql")["versions"].replace("{entity}", entity)
     columns = ", ".join(f"{measure} AS {name}" for name, measure in _measures(entity).items())
     cursor = connection.execute(query.replace("{columns}", columns), moments)
     names = [column[0] for column in cursor.description or []]

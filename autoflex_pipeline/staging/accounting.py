@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from autoflex_pipeline.model import MODELS, RAW_ENTITIES
-from autoflex_pipeline.staging.script import named_sql, run_sql
+from autoflex_pipeline.sql_files import named_sql, run_sql
 
 STATES = ("accepted", "unchanged", "quarantined")
 
@@ -71,4 +71,4 @@ def stage_lost_again(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> N
 
 
 def _sql(name: str, entity: str) -> str:
-    return named_sql("accounting.sql")[name].replace("{entity}", entity).replace("{raw}", RAW_ENTITIES[entity])
+    return named_sql("staging/accounting.sql")[name].replace("{entity}", entity).replace("{raw}", RAW_ENTITIES[entity])

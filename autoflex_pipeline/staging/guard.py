@@ -18,7 +18,7 @@ import pyarrow as arrow
 
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.model import MODELS, fields
-from autoflex_pipeline.staging.script import run_sql
+from autoflex_pipeline.sql_files import run_sql
 
 ROWS_AT_ONCE = 131_072
 

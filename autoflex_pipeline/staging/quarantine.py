@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES
-from autoflex_pipeline.staging.script import named_sql, run_sql
+from autoflex_pipeline.sql_files import named_sql, run_sql
 
 
 def entries(
@@ -20,7 +20,7 @@ def entries(
     """The rows of ``quarantine`` as dicts, newest first; None means any. ``state=None`` gives closed ones too."""
     cursor = run_sql(
         connection,
-        named_sql("quarantine.sql")["entries"],
+        named_sql("staging/quarantine.sql")["entries"],
         {"dealer_id": dealer_id, "entity": entity, "state": state},
     )
     names = [column[0] for column in cursor.description or []]
@@ -40,7 +40,7 @@ def retry(
     """
     rows = run_sql(
         connection,
-        named_sql("quarantine.sql")["retry"],
+        named_sql("staging/quarantine.sql")["retry"],
         {
             "dealer_id": dealer_id,
             "entity": entity,

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES, fields
+from autoflex_pipeline.sql_files import named_sql, run_sql
 from autoflex_pipeline.staging.clock import install_days, install_dealers
 from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, typed_query
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import validate_accepted
-from autoflex_pipeline.staging.script import named_sql, run_sql
 
 ORDER = ("party", "car", "appointment", "intervention")
 """An entity is staged after those that it refers to."""
@@ -144,8 +144,8 @@ def _sql(entity: str, name: str) -> str:
     declared = [info.name for info in fields(entity)]
     keys = {info.name for info in fields(entity) if info.key}
     parts = {
-        "accepted": named_sql("stage.sql")["accepted"],
-        "orphans": named_sql("stage.sql")["orphans"],
+        "accepted": named_sql("staging/stage.sql")["accepted"],
+        "orphans": named_sql("staging/stage.sql")["orphans"],
         "columns": ", ".join(f"typed.{column}" for column in declared),
         "changed": " OR ".join(
             f"typed.{column} IS DISTINCT FROM old.{column}" for column in declared if column not in keys
@@ -153,7 +153,7 @@ def _sql(entity: str, name: str) -> str:
         "entity": entity,
         "raw": RAW_ENTITIES[entity],
     }
-    sql = named_sql("stage.sql")[name]
+    sql = named_sql("staging/stage.sql")[name]
     for part, text in parts.items():
         sql = sql.replace(f"{{{part}}}", text)
     return sql

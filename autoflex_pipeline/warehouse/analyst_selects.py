@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from importlib.resources import files
-
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.sql_files import named_sql
 from autoflex_pipeline.warehouse.analyst_tables import fields_by_name, published_tables
 from autoflex_pipeline.warehouse.pseudonyms import full_name
 from autoflex_pipeline.warehouse.tables import Table, history_select
@@ -27,7 +25,7 @@ def selects(copy: str) -> dict[str, str]:
         newest = ", ".join(NEWEST.get(name, name) for name in table.column_names)
         past = _masked_select(table, entity, f"{entity}_past")
         by_table[table.name] = f"{past} UNION ALL SELECT {newest} FROM {copy}.{entity}"
-    by_table |= _named_statements(files(__package__).joinpath("analyst_selects.sql").read_text(encoding="utf-8"))
+    by_table |= named_sql("warehouse/analyst_selects.sql")
     by_table["lineage"] = by_table["lineage"].replace("{versions}", _all_versions())
     return by_table
 
@@ -50,9 +48,3 @@ def _all_versions() -> str:
         f"FROM ({history_select(entity)})"
         for entity in MODELS
     )
-
-
-def _named_statements(text: str) -> dict[str, str]:
-    """The statements of a .sql file by the name in the comment above each."""
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
-    return {name: statement.strip().rstrip(";") for name, statement in zip(parts[::2], parts[1::2], strict=True)}

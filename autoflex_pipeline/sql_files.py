@@ -13,10 +13,10 @@ import duckdb
 
 @cache
 def named_sql(file: str) -> dict[str, str]:
-    """The parts of a .sql file of this folder by name."""
+    """The parts of a .sql file by name; the file as seen from this package, such as ``staging/stage.sql``."""
     text = files(__package__).joinpath(file).read_text("utf-8")
     parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
-    return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+    return {name: sql.strip().rstrip(";") for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def run_sql(
