@@ -1,89 +1,44 @@
-"""The configuration file as one frozen object; nothing else reads the environment.
+"""The sections of the configuration file; each key is declared once, with its description.
 
-Names and defaults are fixed by the contract page on commands and configuration. Secrets are never in the file: a key
-ending in ``_env`` names the environment variable that holds the value, and the value is read when it is needed.
+Names and defaults are fixed by the contract page on commands and configuration.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
-import tomllib
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from autoflex_pipeline.errors import ConfigurationError, CredentialsMissingError
-
-CONFIG_VARIABLE = "AUTOFLEX_CONFIG"
-DEFAULT_CONFIG = "autoflex.toml"
-MAX_CONFIG_BYTES = 5_000_000
-
-_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _http_url(value: str) -> str:
-    if not value.isprintable() or " " in value:
-        raise ValueError("must hold no spaces and no control characters")
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("must be an http(s) address such as https://dms.example/v2")
-    if parts.query or parts.username or parts.password:
-        raise ValueError("must hold no credentials and no query")
-    return value.rstrip("/")
-
-
-def is_in_clear(url: str) -> bool:
-    """Whether secrets sent to this address could be read on the way: http, and not to this machine itself."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
-
-
-def _refuse_in_clear(key: str, url: str, allow_http: bool) -> None:
-    if is_in_clear(url) and not allow_http:
-        raise ValueError(
-            f"{key} {url!r} would send secrets over the network in clear; use https "
-            "(or set allow_http = true beside it, where the whole way is yours)"
-        )
-
-
-def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError("must be an IANA time zone such as Europe/Amsterdam")
-    return value
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"format": "uri"})]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Owner = Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_ -]+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+)$")]
-Flag = Annotated[bool, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Rate = Annotated[Number, Field(ge=0, le=10_000)]
+from autoflex_pipeline.errors import ConfigurationError
+from autoflex_pipeline.settings.values import (
+    Flag,
+    HttpUrl,
+    Number,
+    Owner,
+    Rate,
+    Timezone,
+    Variable,
+    Whole,
+    is_in_clear,
+    refuse_in_clear,
+)
 
 ALLOW_HTTP = (
     "true: http to another machine too, secrets in clear, where the whole way is yours; loopback needs no leave."
 )
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the file: frozen, and without keys that nobody knows."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
 
 
-class WarehouseSettings(_Section):
+class WarehouseSettings(Section):
     """Where the pipeline's own DuckDB, the analysts' copy and the backups lie."""
 
     path: Path = Field(
@@ -118,7 +73,7 @@ class WarehouseSettings(_Section):
         return self.backup_path or self.path.with_name("backups")
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """Pseudonyms and retention."""
 
     pseudonym_key_env: Variable = Field(
@@ -135,7 +90,7 @@ class PrivacySettings(_Section):
     )
 
 
-class ClaireSettings(_Section):
+class ClaireSettings(Section):
     """The connection to Claire."""
 
     base_url: HttpUrl = Field(description="The part of the address before `/v1`.")
@@ -151,11 +106,11 @@ class ClaireSettings(_Section):
 
     @model_validator(mode="after")
     def _not_in_clear(self) -> ClaireSettings:
-        _refuse_in_clear("base_url", self.base_url, self.allow_http)
+        refuse_in_clear("base_url", self.base_url, self.allow_http)
         return self
 
 
-class ApiSettings(_Section):
+class ApiSettings(Section):
     """A dealer's Autoflex API; it stands below its dealer."""
 
     login_url: HttpUrl = Field(
@@ -181,7 +136,7 @@ class ApiSettings(_Section):
 
     @model_validator(mode="after")
     def _not_in_clear(self) -> ApiSettings:
-        _refuse_in_clear("login_url", self.login_url, self.allow_http)
+        refuse_in_clear("login_url", self.login_url, self.allow_http)
         return self
 
 
@@ -197,7 +152,7 @@ RouteName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=100)]
 MailAddress = Annotated[str, Field(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$", max_length=254)]
 
 
-class WebhookSettings(_Section):
+class WebhookSettings(Section):
     """Where a route with ``to = "webhook"`` posts to: JSON with ``text``, as chat programs take it, and its parts."""
 
     url_env: Variable = Field(
@@ -207,7 +162,7 @@ class WebhookSettings(_Section):
     allow_http: Flag = Field(default=False, description=ALLOW_HTTP)
 
 
-class EmailSettings(_Section):
+class EmailSettings(Section):
     """The mail server of a route with ``to = "email"``. Certificates are verified."""
 
     host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9.:-]+$", description="The mail server.")
@@ -229,7 +184,7 @@ class EmailSettings(_Section):
         return self
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section):
     """A route on which alerts go: one message when trouble opens, gets worse, and is over. Any number of tables."""
 
     name: RouteName = Field(description="A name of your own, a–z, 0–9 and hyphens; dealers can name it.")
@@ -259,7 +214,7 @@ class AlertSettings(_Section):
         return self
 
 
-class DealerAlertSettings(_Section):
+class DealerAlertSettings(Section):
     """What is different for one dealer's alerts."""
 
     routes: tuple[RouteName, ...] | None = Field(
@@ -275,7 +230,7 @@ class DealerAlertSettings(_Section):
     )
 
 
-class DealerSettings(_Section):
+class DealerSettings(Section):
     """One dealer; as many of these tables as there are dealers, at least one."""
 
     id: str = Field(
@@ -287,7 +242,7 @@ class DealerSettings(_Section):
     claire_location_id: str = Field(
         min_length=1, description="The location in Claire that the appointments belong to; one per dealer."
     )
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+    timezone: Timezone = Field(
         default="Europe/Amsterdam", description="The zone of the DMS's times, which come without one."
     )
     keep_importing: Flag = Field(
@@ -330,7 +285,7 @@ class DealerSettings(_Section):
         return ZoneInfo(self.timezone)
 
 
-class OrchestrationSettings(_Section):
+class OrchestrationSettings(Section):
     """Dagster: its schedules and sensors are stopped until somebody switches them on in its UI, or here."""
 
     schedules_running: Flag = Field(
@@ -353,7 +308,7 @@ class OrchestrationSettings(_Section):
         return f"{self.docs_url}/{page.replace('.md', '.html')}"
 
 
-class LineageSettings(_Section):
+class LineageSettings(Section):
     """Where OpenLineage events of each run go, if anywhere: names of columns and counts, never a value."""
 
     openlineage_file: Path | None = Field(default=None, description="A file that gets one event a line.")
@@ -372,11 +327,11 @@ class LineageSettings(_Section):
     @model_validator(mode="after")
     def _no_key_in_clear(self) -> LineageSettings:
         if self.openlineage_url is not None and self.openlineage_api_key_env is not None:
-            _refuse_in_clear("openlineage_url", self.openlineage_url, self.allow_http)
+            refuse_in_clear("openlineage_url", self.openlineage_url, self.allow_http)
         return self
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """Where the spans of each run go, if anywhere: how long run, steps and dealers took, with counts, never a value."""
 
     otlp_endpoint: HttpUrl | None = Field(
@@ -391,11 +346,11 @@ class TelemetrySettings(_Section):
     @model_validator(mode="after")
     def _no_token_in_clear(self) -> TelemetrySettings:
         if self.otlp_endpoint is not None and self.otlp_token_env is not None:
-            _refuse_in_clear("otlp_endpoint", self.otlp_endpoint, self.allow_http)
+            refuse_in_clear("otlp_endpoint", self.otlp_endpoint, self.allow_http)
         return self
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration file."""
 
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -457,146 +412,3 @@ class Settings(_Section):
     def claire_key_variable(self, dealer: DealerSettings) -> str:
         """The variable that holds the Claire key used for ``dealer``."""
         return dealer.claire_api_key_env or self.claire.api_key_env
-
-
-class Credentials(_Section):
-    """A dealer's Autoflex login; never shown by ``repr``."""
-
-    api_key: SecretStr
-    username: SecretStr
-    password: SecretStr
-
-
-def secret(variable: str, *, needed_for: str) -> SecretStr:
-    """The value of ``variable``; CredentialsMissingError when it is unset or empty."""
-    value = os.environ.get(variable, "")
-    if not value:
-        raise CredentialsMissingError(f"environment variable {variable} is not set; {needed_for} needs it: set it")
-    return SecretStr(value)
-
-
-def header_secret(variable: str, *, needed_for: str) -> SecretStr:
-    """A ``secret`` that is sent in a header; ConfigurationError (without the value) when it would break out of it."""
-    value = secret(variable, needed_for=needed_for)
-    if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
-        raise ConfigurationError(
-            f"environment variable {variable} holds what cannot be sent in a header (a line end, a control character, "
-            f"a space at an end, or a letter outside ASCII); {needed_for} needs it: set it anew"
-        )
-    return value
-
-
-def query_secret(variable: str, *, needed_for: str) -> SecretStr:
-    """A ``secret`` that is sent in an address, encoded; ConfigurationError (without the value) for a stray line end."""
-    value = secret(variable, needed_for=needed_for)
-    if _CONTROL_CHARACTER.search(value.get_secret_value()):
-        raise ConfigurationError(
-            f"environment variable {variable} holds a line end or another control character; "
-            f"{needed_for} needs it: set it anew without that"
-        )
-    return value
-
-
-def api_credentials(dealer: DealerSettings) -> Credentials:
-    """The dealer's login from the environment; CredentialsMissingError names the missing variable."""
-    if dealer.api is None:
-        raise ConfigurationError(f"dealer {dealer.id!r} has no [dealers.api] section; add one")
-    needed_for = f"the Autoflex login of dealer {dealer.id!r}"
-    return Credentials(
-        api_key=header_secret(dealer.api.api_key_env, needed_for=needed_for),
-        username=query_secret(dealer.api.username_env, needed_for=needed_for),
-        password=query_secret(dealer.api.password_env, needed_for=needed_for),
-    )
-
-
-def missing_common_variables(settings: Settings) -> None:
-    """ConfigurationError when a variable that all need is not set (Claire's key, the key for pseudonyms), or unfit."""
-    needed: dict[str, str] = {}
-    keys = {settings.claire_key_variable(dealer) for dealer in settings.dealers}
-    if len(keys) == 1:
-        needed_for = "delivery to Claire, for every dealer"
-        [key] = keys
-        needed[key] = needed_for
-        if os.environ.get(key):
-            header_secret(key, needed_for=needed_for)
-    logins = [
-        {dealer.api.api_key_env, dealer.api.username_env, dealer.api.password_env} if dealer.api else set()
-        for dealer in settings.dealers
-    ]
-    if len(logins) > 1:
-        needed |= dict.fromkeys(sorted(set.intersection(*logins)), "the Autoflex login of every dealer")
-    if any(dealer.privacy == "pseudonymised" for dealer in settings.dealers):
-        needed[settings.privacy.pseudonym_key_env] = "[privacy] pseudonym_key_env (the analysts' copy)"
-    for variable, needed_for in needed.items():
-        if not os.environ.get(variable):
-            raise ConfigurationError(f"environment variable {variable} is not set; {needed_for} needs it: set it")
-
-
-def find_config(path: Path | None = None) -> Path:
-    """The configuration file: ``path``, else $AUTOFLEX_CONFIG, else autoflex.toml in the working directory."""
-    return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()
-
-
-def load_settings(path: Path | None = None) -> Settings:
-    """Read the configuration; ConfigurationError is one line that names the key and the file."""
-    file = find_config(path)
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(MAX_CONFIG_BYTES + 1)
-        if len(text) > MAX_CONFIG_BYTES:
-            raise ConfigurationError(f"{file}: is larger than {MAX_CONFIG_BYTES} bytes; is it a configuration file?")
-        content = tomllib.loads(text.decode("utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{file}: there is no such configuration file; name one with --config or ${CONFIG_VARIABLE}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read ({type(error).__name__}); check the path and mode") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{file}: is not TOML: {error}") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, or brackets without end
-        raise ConfigurationError(f"{file}: holds a number that is too long, or is nested too deeply") from None
-    try:
-        settings = Settings.model_validate(content)
-    except ValidationError as error:
-        raise ConfigurationError(f"{file}: {_first_problem(error)}") from None
-    return _with_absolute_paths(settings, file.parent)
-
-
-def _first_problem(error: ValidationError) -> str:
-    """One line for the first of pydantic's errors, with the key as it stands in the file."""
-    first = error.errors()[0]
-    key = ".".join(f"[{part}]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(".[", "[")
-    if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key; remove it or correct its spelling"
-    if first["type"] == "missing":
-        return f"{key}: is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {first['input']!r}: {message}" if _may_be_shown(key, first["input"]) else f"{key}: {message}"
-
-
-def _may_be_shown(key: str, value: object) -> bool:
-    """Whether the error may repeat the value: not a secret typed in place of a variable's name, or in an address."""
-    if not isinstance(value, str | int | float | bool) or len(str(value)) > 80:
-        return False
-    return not key.endswith("_env") and not {"@", "?"} & set(str(value))
-
-
-def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
-    warehouse, lineage = settings.warehouse, settings.lineage
-    return settings.model_copy(
-        update={
-            "warehouse": warehouse.model_copy(
-                update={
-                    "path": folder / warehouse.path,
-                    "analytics_path": folder / warehouse.analytics_path,
-                    "backup_path": folder / warehouse.backup_path if warehouse.backup_path else None,
-                }
-            ),
-            "lineage": lineage.model_copy(
-                update={"openlineage_file": folder / lineage.openlineage_file if lineage.openlineage_file else None}
-            ),
-        }
-    )
