@@ -32,6 +32,7 @@ from autoflex_pipeline.state.store import SCHEMA_VERSION as STATE_VERSION
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline.warehouse.connection import rows_by_table
 from autoflex_pipeline.warehouse.schema import SCHEMA_VERSION as WAREHOUSE_VERSION
+from autoflex_pipeline.warehouse.versions import sync
 
 WAREHOUSE, STATE, MANIFEST = "warehouse.duckdb", "state.sqlite", "backup.json"
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -173,15 +174,6 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_copy(made: Backup) -> None:

@@ -22,7 +22,6 @@ from autoflex_pipeline.runs.backup import (
     Backup,
     check_room_for,
     copy_file,
-    sync,
     verify,
 )
 from autoflex_pipeline.runs.guards import restore_marker
@@ -35,6 +34,7 @@ from autoflex_pipeline.state.marks import PUBLISH_WANTED, RESTORED, set_mark
 from autoflex_pipeline.state.moments import newest_moment
 from autoflex_pipeline.state.outbox import renew_origin
 from autoflex_pipeline.warehouse import Warehouse
+from autoflex_pipeline.warehouse.versions import sync
 
 NEW = ".restored"
 LOGS = (".wal", "-wal", "-shm")

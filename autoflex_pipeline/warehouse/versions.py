@@ -77,14 +77,14 @@ def building_path(link: Path) -> Path:
 
 def release(building: Path, version: Path, link: Path) -> None:
     """Make a finished file the newest version: durable first, then named, then linked, each step atomic."""
-    _sync(building)
+    sync(building)
     building.chmod(READ_ONLY)
     building.rename(version)
     new_link = link.with_name(f".{link.name}.link")
     new_link.unlink(missing_ok=True)
     new_link.symlink_to(version.name)
     new_link.replace(link)
-    _sync(link.parent)
+    sync(link.parent)
 
 
 def remove_old(settings: Settings) -> None:
@@ -126,7 +126,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

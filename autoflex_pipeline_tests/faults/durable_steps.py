@@ -79,7 +79,7 @@ STEPS = {
     "warehouse.publishing._prepare": "file of the next copy",
     "warehouse.publishing._seal": "next copy committed and written through",
     "warehouse.versions.release": "copy made read-only, named, linked",
-    "warehouse.versions._sync": "copy and its folder synced",
+    "warehouse.versions.sync": "copy and its folder synced",
     "warehouse.versions.remove_old": "copies that nobody needs any more removed",
     "warehouse.versions._remove": "leavings of an unfinished copy removed",
 }
