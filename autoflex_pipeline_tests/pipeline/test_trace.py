@@ -416,7 +416,8 @@ def test_a_raw_record_leads_to_the_versions_orders_and_deliveries_that_it_reache
     assert first["raw"]["dealer_id"] == JANSEN
     assert [(each["entity"], each["valid_to"] is None) for each in first["versions"]] == [("car", False)]
     assert [each["dms_number"] for each in first["appointments"]] == ["50001", "50002"]
-    assert [(each["dms_number"], each["result"]) for each in first["deliveries"]] == [
+    # Both were on their way at once: which answer came first is chance.
+    assert sorted((each["dms_number"], each["result"]) for each in first["deliveries"]) == [
         ("50001", "created"),
         ("50002", "created"),
     ]
