@@ -68,7 +68,8 @@ def plate(value: str | None) -> str | None:
 
 
 def postcode(value: str | None) -> str | None:
-    match = re.fullmatch(r"\s*([1-9]\d{3})\s*([A-Za-z]{2})\s*", value or "")
+    # SA, SD and SS are given to nobody: what bears them is no Dutch postcode and is passed on as it is.
+    match = re.fullmatch(r"\s*([1-9]\d{3})\s*((?!S[ADS])[A-Z]{2})\s*", value or "", flags=re.IGNORECASE)
     return f"{match[1]} {match[2].upper()}" if match else line_text(value)
 
 
