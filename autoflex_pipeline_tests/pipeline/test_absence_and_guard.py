@@ -9,16 +9,16 @@ from autoflex_pipeline_tests.world import JANSEN, World, load, order
 
 def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(world: World) -> None:
     load(world, orders=3)
-    world.sync()
+    world.run()
     world.autoflex.delete(JANSEN, "order", 50002)
-    world.sync()
+    world.run()
     world.pass_time(minutes=30)
-    world.sync()
+    world.run()
     held = world.held("50002")
     assert held is not None
     assert held["canceled"] is False
     world.pass_time(minutes=31)
-    world.sync()
+    world.run()
     held = world.held("50002")
     assert held is not None
     assert held["canceled"] is True
@@ -29,13 +29,13 @@ def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(worl
 def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:
     load(world, orders=3)
     row = world.autoflex.row(JANSEN, "order", 50002)
-    world.sync()
+    world.run()
     world.autoflex.delete(JANSEN, "order", 50002)
-    world.sync()
+    world.run()
     world.pass_time(minutes=61)
-    world.sync()
+    world.run()
     world.autoflex.put(JANSEN, "order", {key: value for key, value in row.items() if key != "last_modified"})
-    world.sync()
+    world.run()
     held = world.held("50002")
     assert held is not None
     assert held["canceled"] is False
@@ -44,9 +44,9 @@ def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: Wo
 
 def test_an_order_that_moved_to_another_month_is_not_missing(world: World) -> None:
     load(world, orders=2)
-    world.sync()
+    world.run()
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20270110T083000", plan_date_to=None)
-    world.sync()
+    world.run()
     held = world.held("50001")
     assert held is not None
     assert held["appointment_date"] == "2027-01-10"
@@ -55,11 +55,11 @@ def test_an_order_that_moved_to_another_month_is_not_missing(world: World) -> No
 
 def test_an_emptied_list_is_not_believed_and_a_person_can_let_it_through(world: World) -> None:
     load(world, orders=6)
-    world.sync()
+    world.run()
     sent = world.imports()
     for number in range(50001, 50007):
         world.autoflex.change(JANSEN, "order", number, is_invoiced=1)
-    summary = world.sync()
+    summary = world.run()
     assert not summary["ok"]
     assert "--allow-mass-change" in summary["dealers"][JANSEN]["error"]
     assert summary["dealers"][JANSEN]["delivery"]["pending"] == 6
@@ -67,17 +67,17 @@ def test_an_emptied_list_is_not_believed_and_a_person_can_let_it_through(world: 
     assert not world.look()[JANSEN].has_work
     world.pass_time(minutes=6)
     assert world.look()[JANSEN].has_work
-    summary = world.sync(allow_mass_change=True)
+    summary = world.run(allow_mass_change=True)
     assert summary["ok"], summary
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 6
 
 
 def test_many_redated_appointments_trip_the_guard(world: World) -> None:
     load(world, orders=10)
-    world.sync()
+    world.run()
     for number in range(50001, 50006):
         world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
-    assert not world.sync()["ok"]
+    assert not world.run()["ok"]
     held = world.held("50001")
     assert held is not None
     assert held["appointment_date"] == "2026-11-25"
@@ -85,17 +85,17 @@ def test_many_redated_appointments_trip_the_guard(world: World) -> None:
 
 def test_four_redated_appointments_are_no_mass_change(world: World) -> None:
     load(world, orders=5)
-    world.sync()
+    world.run()
     for number in range(50001, 50005):
         world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
-    assert world.sync()["ok"]
+    assert world.run()["ok"]
 
 
 def test_an_incomplete_list_concludes_nothing(world: World) -> None:
     load(world, orders=150)
-    world.sync()
+    world.run()
     world.autoflex.set_fault("status", endpoint="order", page=2, status=403)
-    summary = world.sync()
+    summary = world.run()
     assert not summary["dealers"][JANSEN]["ok"]
     assert "only in part" in summary["dealers"][JANSEN]["error"]
     assert world.query("SELECT count(*) FROM absence") == [(0,)]
@@ -103,23 +103,23 @@ def test_an_incomplete_list_concludes_nothing(world: World) -> None:
 
 def test_lines_that_vanish_from_every_order_are_not_believed(world: World) -> None:
     load(world, orders=6)
-    world.sync()
+    world.run()
     world.autoflex.set_fault("empty", endpoint="order_line")
-    summary = world.sync(full=True)
+    summary = world.run(full=True)
     assert "came back without any" in summary["dealers"][JANSEN]["error"]
     held = world.held("50001")
     assert held is not None
     assert len(held["interventions"]) == 2
     world.autoflex.clear_faults()
-    assert world.sync(full=True)["ok"]
+    assert world.run(full=True)["ok"]
 
 
 def test_resending_does_not_lift_the_guard(world: World) -> None:
     load(world, orders=10)
-    world.sync()
+    world.run()
     for number in range(50001, 50006):
         world.autoflex.change(JANSEN, "order", number, plan_date_from="20261212T083000", plan_date_to=None)
-    world.sync()
+    world.run()
     for _ in range(2):
         world.sync(JANSEN, numbers=["50001"], force=True, reread=False)
     held = world.held("50001")

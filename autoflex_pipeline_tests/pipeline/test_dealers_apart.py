@@ -13,7 +13,7 @@ def test_a_wrong_password_of_one_dealer_does_not_touch_another(world: World, mon
     monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
     load(world, JANSEN)
     load(world, DEVRIES)
-    summary = world.sync()
+    summary = world.run()
     assert not summary["ok"]
     assert not summary["dealers"][JANSEN]["ok"]
     assert "verkeerd" not in str(summary)
@@ -27,7 +27,7 @@ def test_a_wrong_password_is_not_tried_every_minute_but_at_once_when_corrected(
     good = f"wachtwoord-{JANSEN}"
     monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
     load(world, JANSEN)
-    world.sync()
+    world.run()
     logins = world.autoflex.requests(JANSEN, "authenticate")
     for _ in range(4):
         world.pass_time(minutes=1)
@@ -35,21 +35,21 @@ def test_a_wrong_password_is_not_tried_every_minute_but_at_once_when_corrected(
     assert world.autoflex.requests(JANSEN, "authenticate") == logins
     world.pass_time(minutes=1)
     assert world.look()[JANSEN].has_work
-    world.sync()
+    world.run()
     for minutes, expected in ((14, False), (1, True)):
         world.pass_time(minutes=minutes)
         assert world.look()[JANSEN].has_work is expected
-    world.sync()
+    world.run()
     monkeypatch.setenv(variable(JANSEN, "PASSWORD"), good)
     assert world.look()[JANSEN].has_work
-    assert world.sync()["ok"]
+    assert world.run()["ok"]
 
 
 def test_a_missing_variable_of_one_dealer_fails_that_dealer_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(variable(JANSEN, "API_KEY"))
     load(world, JANSEN)
     load(world, DEVRIES)
-    summary = world.sync()
+    summary = world.run()
     assert variable(JANSEN, "API_KEY") in summary["dealers"][JANSEN]["error"]
     assert summary["dealers"][DEVRIES]["delivery"]["created"] == 3
 
@@ -57,7 +57,7 @@ def test_a_missing_variable_of_one_dealer_fails_that_dealer_only(world: World, m
 def test_a_run_narrowed_to_one_dealer_leaves_the_other_alone(world: World) -> None:
     load(world, JANSEN)
     load(world, DEVRIES)
-    summary = world.sync(DEVRIES)
+    summary = world.run(DEVRIES)
     assert list(summary["dealers"]) == [DEVRIES]
     assert world.held("50001", JANSEN) is None
     assert world.autoflex.requests(JANSEN) == 0
@@ -66,7 +66,7 @@ def test_a_run_narrowed_to_one_dealer_leaves_the_other_alone(world: World) -> No
 def test_a_quiet_look_finds_nothing_to_do_and_a_changed_order_something(world: World) -> None:
     load(world, JANSEN)
     load(world, DEVRIES)
-    world.sync()
+    world.run()
     seen = world.look()
     assert [outlook.has_work for outlook in seen.values()] == [False, False]
     assert "3 open orders" in seen[JANSEN].reason
@@ -77,17 +77,17 @@ def test_a_quiet_look_finds_nothing_to_do_and_a_changed_order_something(world: W
 
 def test_every_ten_minutes_there_is_something_to_read_again(world: World) -> None:
     load(world, JANSEN)
-    world.sync()
+    world.run()
     world.pass_time(minutes=10)
     assert world.look()[JANSEN].has_work
 
 
 def test_an_unreachable_dms_asks_for_a_run_that_says_so(world: World) -> None:
     load(world, JANSEN)
-    world.sync()
+    world.run()
     world.autoflex.set_fault("status", dealer=JANSEN, endpoint="order", status=403)
     assert world.look()[JANSEN].has_work
-    assert not world.sync()["dealers"][JANSEN]["ok"]
+    assert not world.run()["dealers"][JANSEN]["ok"]
 
 
 def test_a_refused_login_during_a_full_pass_does_not_touch_another(
@@ -95,11 +95,11 @@ def test_a_refused_login_during_a_full_pass_does_not_touch_another(
 ) -> None:
     load(world, JANSEN)
     load(world, DEVRIES)
-    world.sync()
+    world.run()
     world.autoflex.revoke_tokens(JANSEN)
     monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
     world.autoflex.change(DEVRIES, "order", 50001, notes="anders")
-    summary = world.sync(full=True)
+    summary = world.run(full=True)
     assert not summary["dealers"][JANSEN]["ok"]
     assert summary["dealers"][DEVRIES]["delivery"]["updated"] == 1
 
