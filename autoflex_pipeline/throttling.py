@@ -24,7 +24,7 @@ class RateLimit:
         self._limiter: Limiter | None = None
         if per_second > 0:
             count = max(1, math.floor(per_second))
-            self._limiter = Limiter(Rate(count, max(1, round(1000 * count / per_second))), buffer_ms=5)
+            self._limiter = Limiter(Rate(count, round(1000 * count / per_second)), buffer_ms=5)
 
     def wait_for_turn(self) -> None:
         """Wait until one more request may go."""

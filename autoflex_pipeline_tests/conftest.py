@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from autoflex_pipeline_tests.world import World, running_world
+if TYPE_CHECKING:
+    from autoflex_pipeline_tests.world import World
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Two dealers with nothing in their DMS yet."""
+    from autoflex_pipeline_tests.world import running_world  # imports everything; most tests of units need none of it
+
     with running_world(tmp_path, monkeypatch) as running:
         yield running

@@ -62,6 +62,29 @@ def test_no_more_requests_go_than_the_rate_allows(per_second: float, within_seco
     assert sum(map(bool, went)) == per_second * within_seconds
 
 
+@pytest.mark.parametrize(
+    ("per_second", "requests", "milliseconds"),
+    [(5.0, 5, 1000), (1.0, 1, 1000), (0.5, 1, 2000), (2.5, 2, 800), (3000.5, 3000, 1000)],
+)
+def test_a_rate_that_is_no_whole_number_is_kept_by_the_time(
+    per_second: float, requests: int, milliseconds: int
+) -> None:
+    rate = RateLimit(per_second)
+    assert rate._limiter is not None
+    try:
+        (bucket,) = rate._limiter.buckets()
+        assert [(each.limit, each.interval) for each in bucket.rates] == [(requests, milliseconds)]
+    finally:
+        rate.close()
+
+
+def test_a_closed_rate_leaves_the_limiters_thread_nothing_to_do_so_that_it_ends() -> None:
+    rate = RateLimit(5.0)
+    assert rate._limiter is not None
+    rate.close()
+    assert rate._limiter.buckets() == []
+
+
 def test_without_a_limit_nobody_waits() -> None:
     rate = RateLimit(0)
     for _ in range(10_000):

@@ -94,6 +94,96 @@ def check_is_not_mixed(before: Version | None, projection: Version, after: Versi
         assert after.document.get("dms_mileage") == kept
 
 
+def test_paths_name_line_customer_and_car() -> None:
+    old = {
+        "interventions": [{"dms_nr": "900441", "position": 1, "price": "389.00"}],
+        "customers": [{"customer_kind": "driver", "last_name": "Bakker"}],
+        "car": {"vin": "A"},
+    }
+    new = {
+        "interventions": [{"dms_nr": "900441", "position": 1, "price": "399.00"}],
+        "customers": [{"customer_kind": "driver", "last_name": "Jansen"}],
+    }
+    assert difference(old, new) == [
+        {"field": "interventions[900441].price", "old": "389.00", "new": "399.00"},
+        {"field": "car.vin", "old": "A", "new": None},
+        {"field": "customers[driver].last_name", "old": "Bakker", "new": "Jansen"},
+    ]
+
+
+def test_nobody_drives_the_next_car_so_the_driver_before_goes() -> None:
+    driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
+    held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
+    base: Document = dict.fromkeys(always_sent("appointment"))
+    projection = Version(base | {"car": {"dms_nr": "2"}, "customers": []}, {"car": "2", "driver": None})
+    sent = document_to_send(projection, [held])
+    assert sent["customers"] == [{"customer_kind": "driver"} | dict.fromkeys(always_sent("party"))]
+    assert "customers" not in apply(held, sent, projection.references).document
+
+
+def test_the_same_car_without_a_driver_keeps_the_driver() -> None:
+    driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
+    held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
+    base: Document = dict.fromkeys(always_sent("appointment"))
+    projection = Version(base | {"car": {"dms_nr": "1"}, "customers": []}, {"car": "1", "driver": None})
+    sent = document_to_send(projection, [held])
+    assert "customers" not in sent
+    assert apply(held, sent, projection.references).document["customers"] == [driver]
+
+
+def projection_of(car: Document | None = None, car_number: str | None = None, **values: Any) -> Version:
+    base: Document = dict.fromkeys(always_sent("appointment")) | values
+    return Version(base | ({"car": car} if car else {}), {"car": car_number, "driver": None})
+
+
+def test_an_order_of_lines_that_no_position_tells_is_a_difference_of_the_lines() -> None:
+    first, second = ({"dms_nr": number, "position": 1, "title": "t"} for number in ("1", "2"))
+    assert difference({"interventions": [first, second]}, {"interventions": [second, first]}) == [
+        {"field": "interventions", "old": ["1", "2"], "new": ["2", "1"]}
+    ]
+    assert difference({"interventions": [first, second]}, {"interventions": [first, second]}) == []
+
+
+def test_an_order_that_the_positions_tell_is_told_by_them_alone() -> None:
+    old = [{"dms_nr": number, "position": place} for place, number in enumerate(("1", "2"))]
+    new = [{"dms_nr": number, "position": place} for place, number in enumerate(("2", "1"))]
+    fields = {change["field"] for change in difference({"interventions": old}, {"interventions": new})}
+    assert fields == {"interventions[1].position", "interventions[2].position"}
+
+
+def test_an_empty_yes_or_no_that_clears_goes_as_no() -> None:
+    sent = document_to_send(projection_of(), [])
+    assert (sent["billed"], sent["internal"], sent["canceled"]) == (False, False, False)
+
+
+def test_a_car_that_is_not_in_staging_yet_leaves_claires_as_it_is() -> None:
+    held = Version({"car": {"dms_nr": "1", "make": "VW"}}, {"car": "1"})
+    assert "car" not in document_to_send(projection_of(car_number="1"), [held])
+    assert "car" not in document_to_send(projection_of(), [held])
+
+
+def test_another_car_that_is_not_in_staging_yet_takes_the_one_before_away_where_claire_has_one() -> None:
+    projection = projection_of(car_number="2")
+    held = Version({"car": {"dms_nr": "1", "make": "VW", "fuel": "petrol"}}, {"car": "1"})
+    sent = document_to_send(projection, [held])
+    assert set(sent["car"].values()) == {None}
+    assert apply(held, sent, projection.references).document.get("car") is None
+    assert "car" not in document_to_send(projection, [Version({}, {"car": "1"})])
+
+
+def test_whom_claires_document_is_about_is_as_sent_else_as_before() -> None:
+    driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "Bakker"}
+    held = Version({"customers": [driver]}, {"car": "1", "driver": "3001", "owner": "3002"})
+    after = apply(held, {"customers": [driver]}, {"car": "2", "driver": None, "contractor": "3090"})
+    assert after.references == {"car": "2", "driver": "3001", "owner": "3002", "contractor": "3090"}
+
+
+def test_of_whom_all_fields_were_emptied_claires_document_is_no_more() -> None:
+    nobody = {"customer_kind": "driver", "dms_nr": None}
+    after = apply(Version({}, {"driver": "3001", "owner": "3002"}), {"customers": [nobody]}, {"driver": None})
+    assert after.references == {"driver": None, "owner": "3002"}
+
+
 @given(st.lists(versions(), min_size=1, max_size=4))
 def test_after_any_chain_of_documents_claire_shows_the_last_and_mixes_no_two(chain: list[Version]) -> None:
     held: Version | None = None
@@ -131,40 +221,3 @@ def test_whichever_document_claire_has_after_an_unanswered_intent_it_ends_right(
             there = customers_by_kind(after.document)[kind]
             if any(v.references.get(kind) not in (None, projection.references[kind]) for v in (held, maybe)):
                 assert there == {name: value for name, value in customer.items() if value is not None}
-
-
-def test_paths_name_line_customer_and_car() -> None:
-    old = {
-        "interventions": [{"dms_nr": "900441", "position": 1, "price": "389.00"}],
-        "customers": [{"customer_kind": "driver", "last_name": "Bakker"}],
-        "car": {"vin": "A"},
-    }
-    new = {
-        "interventions": [{"dms_nr": "900441", "position": 1, "price": "399.00"}],
-        "customers": [{"customer_kind": "driver", "last_name": "Jansen"}],
-    }
-    assert difference(old, new) == [
-        {"field": "interventions[900441].price", "old": "389.00", "new": "399.00"},
-        {"field": "car.vin", "old": "A", "new": None},
-        {"field": "customers[driver].last_name", "old": "Bakker", "new": "Jansen"},
-    ]
-
-
-def test_nobody_drives_the_next_car_so_the_driver_before_goes() -> None:
-    driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
-    held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
-    base: Document = dict.fromkeys(always_sent("appointment"))
-    projection = Version(base | {"car": {"dms_nr": "2"}, "customers": []}, {"car": "2", "driver": None})
-    sent = document_to_send(projection, [held])
-    assert sent["customers"] == [{"customer_kind": "driver"} | dict.fromkeys(always_sent("party"))]
-    assert "customers" not in apply(held, sent, projection.references).document
-
-
-def test_the_same_car_without_a_driver_keeps_the_driver() -> None:
-    driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
-    held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
-    base: Document = dict.fromkeys(always_sent("appointment"))
-    projection = Version(base | {"car": {"dms_nr": "1"}, "customers": []}, {"car": "1", "driver": None})
-    sent = document_to_send(projection, [held])
-    assert "customers" not in sent
-    assert apply(held, sent, projection.references).document["customers"] == [driver]

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pytest
 
 from autoflex_pipeline.sources.absence import next_confirmation, note_missing
-from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline_tests.unit.reading.test_storing import extract, record, store
 
 FIRST = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 AN_HOUR = timedelta(minutes=60)
 
 
+def stage(connection: duckdb.DuckDBPyConnection, number: str, dealer_id: str = "jansen") -> None:
+    connection.execute(
+        "INSERT INTO appointment BY NAME SELECT ? AS dealer_id, ? AS dms_number, 'W7' AS wo_number, "
+        "?::DATE AS appointment_date, false AS is_billed, false AS is_internal, false AS is_canceled",
+        [dealer_id, number, date(2026, 11, 24)],
+    )
+
+
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with Warehouse(tmp_path / "warehouse.duckdb").open() as opened:
-        opened.execute(
-            "INSERT INTO appointment BY NAME SELECT 'jansen' AS dealer_id, '7' AS dms_number, 'W7' AS wo_number, "
-            "?::DATE AS appointment_date, false AS is_billed, false AS is_internal, false AS is_canceled",
-            [date(2026, 11, 24)],
-        )
-        yield opened
+def connection(undone: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Order 7 is staged, and a neighbour and another dealer's order of the same number with it."""
+    stage(undone, "7")
+    stage(undone, "8")
+    stage(undone, "7", "pietersen")
+    return undone
+
+
+def quarantine(connection: duckdb.DuckDBPyConnection, number: str, **values: str) -> None:
+    row = {"dealer_id": "jansen", "entity": "appointment", "state": "open"} | values
+    connection.execute(
+        "INSERT INTO quarantine BY NAME SELECT ? AS dealer_id, ? AS entity, ? AS state, ? AS dms_number, state AS hint",
+        [*row.values(), number],
+    )
+
+
+def gone_from_quarantine(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, ...]]:
+    """Dealer, entity and number of the entries that are gone, with the state that they had."""
+    return connection.execute(
+        "SELECT dealer_id, entity, dms_number, hint FROM quarantine WHERE state = 'gone' ORDER BY ALL"
+    ).fetchall()
 
 
 def missing(connection: duckdb.DuckDBPyConnection, minutes: int, *, proof: bool = True) -> list[str]:
@@ -88,3 +106,141 @@ def test_an_order_that_comes_back_after_confirmation_is_staged_again(connection:
 def test_an_unknown_number_makes_no_absence(connection: duckdb.DuckDBPyConnection) -> None:
     note_missing(connection, "jansen", ["404"], now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
     assert connection.execute("SELECT * FROM absence").fetchall() == []
+
+
+def test_each_time_it_is_missing_is_remembered_and_the_first_time_stays(connection: duckdb.DuckDBPyConnection) -> None:
+    stage(connection, "9")
+    for number, minutes in (("9", 10), ("7", 0), ("7", 30)):
+        note_missing(
+            connection,
+            "jansen",
+            [number],
+            now=FIRST + timedelta(minutes=minutes),
+            confirm_after=AN_HOUR,
+            another_was_found=True,
+        )
+    assert connection.execute(
+        "SELECT dealer_id, dms_number, first_missing_at, last_missing_at FROM absence ORDER BY dms_number"
+    ).fetchall() == [
+        ("jansen", "7", FIRST, FIRST + timedelta(minutes=30)),
+        ("jansen", "9", FIRST + timedelta(minutes=10), FIRST + timedelta(minutes=10)),
+    ]
+    assert next_confirmation(connection, "jansen", AN_HOUR) == FIRST + AN_HOUR
+    assert next_confirmation(connection, "pietersen", AN_HOUR) is None
+
+
+def test_a_confirmation_touches_no_neighbour_and_no_other_dealer(connection: duckdb.DuckDBPyConnection) -> None:
+    for dealer_id, number in (("jansen", "7"), ("jansen", "8"), ("pietersen", "7")):
+        note_missing(connection, dealer_id, [number], now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
+    assert missing(connection, 60) == ["7"]
+    assert connection.execute(
+        "SELECT dealer_id, dms_number, last_missing_at FROM absence WHERE confirmed_at IS NOT NULL"
+    ).fetchall() == [("jansen", "7", FIRST + AN_HOUR)]
+    assert connection.execute("SELECT DISTINCT last_missing_at FROM absence WHERE confirmed_at IS NULL").fetchall() == [
+        (FIRST,)
+    ]
+    assert next_confirmation(connection, "jansen", AN_HOUR) == FIRST + AN_HOUR
+
+
+def test_what_is_confirmed_is_not_confirmed_again(connection: duckdb.DuckDBPyConnection) -> None:
+    missing(connection, 0)
+    assert [missing(connection, minutes) for minutes in (60, 120)] == [["7"], []]
+
+
+@pytest.fixture
+def quarantined(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Order 404, never staged, and order 7, staged before, both rejected; and entries that look like theirs."""
+    for number in ("404", "7"):
+        quarantine(connection, number)
+        quarantine(connection, number, dealer_id="pietersen")
+        quarantine(connection, number, entity="car")
+        quarantine(connection, number, state="healed")
+    quarantine(connection, "405")
+    return connection
+
+
+def test_a_rejected_order_that_was_never_staged_leaves_quarantine_at_once(
+    quarantined: duckdb.DuckDBPyConnection,
+) -> None:
+    stage(quarantined, "404", "pietersen")
+    note_missing(quarantined, "jansen", ["404"], now=FIRST, confirm_after=AN_HOUR, another_was_found=False)
+    assert gone_from_quarantine(quarantined) == [("jansen", "appointment", "404", "open")]
+
+
+def test_a_rejected_order_that_was_staged_leaves_quarantine_when_its_absence_is_confirmed(
+    quarantined: duckdb.DuckDBPyConnection,
+) -> None:
+    missing(quarantined, 0)
+    assert gone_from_quarantine(quarantined) == []
+    missing(quarantined, 60)
+    assert gone_from_quarantine(quarantined) == [("jansen", "appointment", "7", "open")]
+
+
+def absences(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bool, bool]]:
+    """Dealer and number of each, whether it is confirmed and whether it came back."""
+    return connection.execute(
+        "SELECT dealer_id, dms_number, confirmed_at IS NOT NULL, returned_at IS NOT NULL FROM absence ORDER BY ALL"
+    ).fetchall()
+
+
+@pytest.fixture
+def known(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Confirmed absences of orders 7 and 8 and of another dealer's 7, an unconfirmed one of 9."""
+    stage(connection, "9")
+    for minutes in (0, 60):
+        for dealer_id, number in (("jansen", "7"), ("jansen", "8"), ("pietersen", "7")):
+            note_missing(
+                connection,
+                dealer_id,
+                [number],
+                now=FIRST + timedelta(minutes=minutes),
+                confirm_after=AN_HOUR,
+                another_was_found=True,
+            )
+    note_missing(
+        connection,
+        "jansen",
+        ["9"],
+        now=FIRST + AN_HOUR,
+        confirm_after=AN_HOUR,
+        another_was_found=True,
+    )
+    connection.execute("DELETE FROM restage")
+    return connection
+
+
+def test_an_order_comes_back_alone(known: duckdb.DuckDBPyConnection) -> None:
+    store(known, extract("order", record("order", "7"), minutes=90))
+    assert absences(known) == [
+        ("jansen", "7", True, True),
+        ("jansen", "8", True, False),
+        ("jansen", "9", False, False),
+        ("pietersen", "7", True, False),
+    ]
+    assert known.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "7")]
+
+
+def test_only_the_absence_of_the_order_that_is_seen_is_forgotten(known: duckdb.DuckDBPyConnection) -> None:
+    store(known, extract("order", record("order", "9"), minutes=90))
+    assert absences(known) == [
+        ("jansen", "7", True, False),
+        ("jansen", "8", True, False),
+        ("pietersen", "7", True, False),
+    ]
+    assert known.execute("SELECT * FROM restage").fetchall() == []
+
+
+def test_a_car_with_the_number_of_an_order_brings_no_order_back(known: duckdb.DuckDBPyConnection) -> None:
+    cars = [record("vehicle", number) for number in ("7", "9")]
+    store(known, extract("vehicle", *cars), extract("order", record("order", "1000")))
+    assert [each[2:] for each in absences(known)] == [(True, False), (True, False), (False, False), (True, False)]
+    assert known.execute("SELECT * FROM restage").fetchall() == []
+
+
+def test_when_an_order_came_back_is_the_first_time_it_was_seen_again(known: duckdb.DuckDBPyConnection) -> None:
+    for minutes in (90, 120):
+        store(known, extract("order", record("order", "7"), minutes=minutes))
+    assert known.execute("SELECT returned_at FROM absence WHERE returned_at IS NOT NULL").fetchall() == [
+        (FIRST + timedelta(minutes=90),)
+    ]
+    assert known.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "7")]
