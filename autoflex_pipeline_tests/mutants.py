@@ -136,8 +136,8 @@ class Copy:
             os.dup2(nowhere, 2)
             paths = [f"autoflex_pipeline_tests/{test}" for test in tests]
             self._forget({*self._depending_on(file), *map(_module_of, paths)})
-            options = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
-            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning", f"--basetemp={self.folder / 'tmp'}"]
+            options = ["-q", "-x", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+            options += [f"--basetemp={self.folder / 'tmp'}"]
             code = int(pytest.main([*options, *paths]))
         finally:
             os._exit(code)
@@ -165,8 +165,10 @@ def _module_of(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def run(copied: Copy, module: str, tests: tuple[str, ...], *, sample: int, seed: int, until: float) -> Result:
-    """Try the mutants of a module. Survivors are printed."""
+def run(
+    copied: Copy, module: str, tests: tuple[str, ...], *, sample: int, seed: int, until: float, only: list[str]
+) -> Result:
+    """Try the mutants of a module, or those that contain one of the texts ``only``. Survivors are printed."""
     file, _, part = module.partition("::")
     text = (copied.folder / "autoflex_pipeline" / file).read_text("utf-8")
     every = mutants_of_sql(text) if file.endswith(".sql") else mutants_of_python(text, part=part)
@@ -175,6 +177,8 @@ def run(copied: Copy, module: str, tests: tuple[str, ...], *, sample: int, seed:
         raise SystemExit(f"{module}: no such mutants in {EQUIVALENT.name}: {sorted(stale)}")
     chosen = [mutant for mutant in every if mutant.change not in known]
     result = Result(len(every), len(every) - len(chosen))
+    if only:
+        chosen = [mutant for mutant in chosen if any(text in mutant.change for text in only)]
     if copied.notices(file, text, tests):
         raise SystemExit(f"{module}: its tests fail without any mutant")
     for mutant in random.Random(seed).sample(chosen, min(sample or len(chosen), len(chosen))):
@@ -202,6 +206,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=0, help="so many of each module; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="which ones a sample takes")
     parser.add_argument("--minutes", type=float, default=24 * 60, help="no further mutant after so long")
+    parser.add_argument("--only", action="append", default=[], help="those whose words contain this text (repeatable)")
     given = parser.parse_args()
     until = time.monotonic() + 60 * given.minutes
     chosen = [module for name in given.modules or TESTS for module in TESTS.get(name, [name])]
@@ -219,7 +224,9 @@ def main() -> None:
         copied.import_for({test for module in chosen for test in known[module]})
         for module in chosen:
             began = time.monotonic()
-            result = run(copied, module, known[module], sample=given.sample, seed=given.seed, until=until)
+            result = run(
+                copied, module, known[module], sample=given.sample, seed=given.seed, until=until, only=given.only
+            )
             rows.append(report(f"`{module}`", result))
             print(f"{rows[-1]} in {time.monotonic() - began:.0f} s", flush=True)
             total = Result(

@@ -136,7 +136,7 @@ def _changed_code(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         turned = copy.copy(node)
         turned.test = ast.UnaryOp(ast.Not(), node.test)
         yield f"condition turned: {ast.unparse(node.test)}", turned
-    elif isinstance(node, ast.Return) and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and not _is_nothing(node.value):
         yield f"None returned: {ast.unparse(node)}", ast.Return(ast.Constant(None))
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         yield f"call left out: {ast.unparse(node)}", ast.Pass()
@@ -159,8 +159,9 @@ def _is_string(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _is_none(node: ast.expr | None) -> bool:
-    return node is None or (isinstance(node, ast.Constant) and node.value is None)
+def _is_nothing(node: ast.expr | None) -> bool:
+    """Whether None in its place would say the same: None, or False."""
+    return node is None or (isinstance(node, ast.Constant) and node.value in (None, False))
 
 
 def _changed_joined(node: ast.JoinedStr) -> Iterator[tuple[str, int, ast.AST]]:

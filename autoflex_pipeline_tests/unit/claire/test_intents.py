@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pytest
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, select
 
 from autoflex_pipeline.claire.contract import Version, always_sent
 from autoflex_pipeline.claire.intents import Intent, Prepared, acknowledged_row, prepare
 from autoflex_pipeline.claire.policies import Candidate
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import outbox
-from autoflex_pipeline.state.store import metadata
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 DEALER = DealerSettings(id="jansen", name="Jansen", claire_location_id="101")
@@ -27,15 +24,6 @@ BASE: dict[str, Any] = dict.fromkeys(always_sent("appointment")) | {
     "internal": False,
     "canceled": False,
 }
-
-
-@pytest.fixture
-def state() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        yield connection
-    engine.dispose()
 
 
 def candidate(document_hash: str, number: str = "7") -> Candidate:

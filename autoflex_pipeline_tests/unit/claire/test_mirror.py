@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from autoflex_pipeline.claire.mirror import bring_up
 from autoflex_pipeline.state import ledger, outbox
-from autoflex_pipeline.state.store import metadata
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def state() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        yield connection
-    engine.dispose()
 
 
 def attempt(dms_number: str, result: str = "created", http_status: int | None = 200) -> dict[str, Any]:

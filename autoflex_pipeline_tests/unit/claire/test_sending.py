@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, StaticPool, create_engine, select
+from sqlalchemy import Connection, Engine, select
 
 from autoflex_pipeline.claire import sending
 from autoflex_pipeline.claire.client import Attempt, ClaireUnreachableError, DealerStop, Outcome, Result
@@ -82,11 +82,9 @@ class Claire:
 class Bench:
     """A sender with its Claire and its store; ``now`` can be moved."""
 
-    def __init__(self, pool: ThreadPoolExecutor, **dealer: Any) -> None:
-        self.engine = create_engine("sqlite://", poolclass=StaticPool)
-        metadata.create_all(self.engine)
-        self.claire, self.pool, self.now, self.commits = Claire(), pool, NOW, 0
-        self.sender = self.another_run(**dealer)
+    def __init__(self, pool: ThreadPoolExecutor, engine: Engine) -> None:
+        self.engine, self.claire, self.pool, self.now, self.commits = engine, Claire(), pool, NOW, 0
+        self.sender = self.another_run()
 
     def another_run(self, *, failed_before: tuple[str, ...] = (), **dealer: Any) -> Sender:
         settings = DealerSettings(id="jansen", name="Jansen", claire_location_id="101", **dealer)
@@ -145,11 +143,12 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def bench(engine: Engine) -> Iterator[Bench]:
+    with engine.begin() as state:
+        for table in metadata.tables.values():
+            state.execute(table.delete())
     with ThreadPoolExecutor(4) as pool:
-        made = Bench(pool)
-        yield made
-        made.engine.dispose()
+        yield Bench(pool, engine)
 
 
 def known(number: str = "7", **values: bool) -> Any:

@@ -133,8 +133,11 @@ def test_without_an_answer_are_the_ones_of_this_dealer_at_this_location(state: C
     assert found["2"][0]["body"] == "body-1"
 
 
-def test_many_appointments_are_asked_for_at_once(state: Connection) -> None:
-    numbers = [str(number) for number in range(1_201)]
+def test_more_appointments_can_be_asked_for_than_fit_in_one_question(
+    state: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "NUMBERS_AT_ONCE", 2)
+    numbers = [str(number) for number in range(5)]
     outbox.add_intents(state, [intent(number) for number in numbers])
     assert set(outbox.open_intents(state, *PLACES[0], numbers)) == set(numbers)
     assert set(outbox.last_intent_numbers(state, *PLACES[0], numbers)) == set(numbers)
