@@ -13,8 +13,8 @@ PASSING_STATUSES = frozenset({408, 425, 429})
 
 
 def may_pass(status: int) -> bool:
-    """Whether a request that was answered with this HTTP status is worth trying again."""
-    return status in PASSING_STATUSES or status >= 500
+    """Whether a request that was answered with this HTTP status is worth trying again; not a vendor's own code."""
+    return status in PASSING_STATUSES or 500 <= status < 600
 
 
 class RateLimit:

@@ -16,6 +16,7 @@ import argparse
 import importlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -42,8 +43,8 @@ LIBRARIES = (
     "pytest_timeout", "sqlalchemy.dialects.sqlite",
 )  # fmt: skip
 """What is else imported only while the tests run, by each fork anew."""
-SECONDS = 60
-"""A mutant whose tests take longer is noticed by that."""
+SECONDS_OF_WORK, SECONDS = 15, 120
+"""A mutant whose tests compute or take longer is noticed by that."""
 
 CLAIRE, STATE, READING = "unit/claire/", "unit/state/", "unit/reading/"
 TESTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -66,7 +67,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         "claire/gate.py": (CLAIRE + "test_gate.py",),
         "claire/client.py": (CLAIRE + "test_client.py",),
         "state/outages.py": (STATE + "test_outages.py",),
-        "sources/autoflex_api/client.py": ("unit/sources/test_failures.py",),
+        "sources/autoflex_api/client.py": ("unit/sources/test_client.py", "unit/sources/test_failures.py"),
     },
     "absence": {
         "sources/absence.py": (READING + "test_absence.py",),
@@ -130,13 +131,24 @@ class Copy:
         """In the fork: end with the code of pytest, or by the alarm."""
         code = 1
         try:  # whatever a mutant raises ends the fork, and never goes on as this program
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_OF_WORK, SECONDS_OF_WORK))
             signal.alarm(SECONDS)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
             paths = [f"autoflex_pipeline_tests/{test}" for test in tests]
             self._forget({*self._depending_on(file), *map(_module_of, paths)})
-            options = ["-q", "-x", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+            options = [
+                "-q",
+                "-x",
+                "--tb=no",
+                "--assert=plain",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "pytest_timeout",
+                "--timeout=0",
+            ]
             options += [f"--basetemp={self.folder / 'tmp'}"]
             code = int(pytest.main([*options, *paths]))
         finally:
