@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from autoflex_pipeline_tests.world import JANSEN, World, line, order, relation, vehicle
+
+SEPTEMBER = (date(2026, 9, 1), date(2026, 9, 30))
+OCTOBER = (date(2026, 10, 1), date(2026, 10, 31))
 
 
 def history(world: World) -> None:
@@ -34,7 +39,7 @@ def staged(world: World) -> list[str]:
 
 def test_a_tick_brings_open_work_and_not_the_past(world: World) -> None:
     history(world)
-    world.sync()
+    world.tick()
     assert staged(world) == ["50004"]
 
 
@@ -50,8 +55,8 @@ def test_a_backfill_stages_the_months_and_sends_no_history(world: World) -> None
 
 def test_history_is_delivered_when_asked_for(world: World) -> None:
     history(world)
-    summary = world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
-    assert summary["dealers"][JANSEN]["delivery"]["created"] == 3
+    summary = world.tick(months={JANSEN: [SEPTEMBER, OCTOBER]}, deliver_history=True)
+    assert summary[JANSEN]["delivery"]["created"] == 3
     held = world.held("50001")
     assert held is not None
     assert held["billed"] is True
@@ -59,11 +64,11 @@ def test_history_is_delivered_when_asked_for(world: World) -> None:
 
 def test_a_second_backfill_changes_nothing(world: World) -> None:
     history(world)
-    world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
+    world.tick(months={JANSEN: [SEPTEMBER, OCTOBER]}, deliver_history=True)
     sent = world.imports()
-    summary = world.sync(JANSEN, months=("2026-09", "2026-10"), deliver_history=True)
+    summary = world.tick(months={JANSEN: [SEPTEMBER, OCTOBER]}, deliver_history=True)
     assert world.imports() == sent
-    assert summary["dealers"][JANSEN]["staged"]["appointment"] == {"accepted": 0, "unchanged": 3, "quarantined": 0}
+    assert summary[JANSEN]["staged"]["appointment"] == {"accepted": 0, "unchanged": 3, "quarantined": 0}
 
 
 def test_open_work_in_the_months_is_delivered(world: World) -> None:
@@ -75,9 +80,9 @@ def test_open_work_in_the_months_is_delivered(world: World) -> None:
 
 def test_an_order_that_claire_has_is_kept_in_step_by_a_backfill(world: World) -> None:
     history(world)
-    world.sync(JANSEN, months=("2026-09", "2026-09"), deliver_history=True)
+    world.tick(months={JANSEN: [SEPTEMBER]}, deliver_history=True)
     world.autoflex.change(JANSEN, "order", 50001, notes="nagekomen")
-    world.sync(JANSEN, months=("2026-09", "2026-09"))
+    world.tick(months={JANSEN: [SEPTEMBER]})
     held = world.held("50001")
     assert held is not None
     assert held["dms_notes"] == "nagekomen"

@@ -1,4 +1,7 @@
-"""The whole road: orders of an Autoflex, staged in DuckDB, stand in Claire."""
+"""The whole road: orders of an Autoflex, staged in DuckDB, stand in Claire.
+
+The first two go through the job, as the command does; the others through the same steps without Dagster.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +73,10 @@ def test_a_second_sync_sends_nothing(world: World) -> None:
 
 def test_only_what_changed_is_sent(world: World) -> None:
     load(world)
-    world.sync()
+    world.run()
     sent = world.imports()
     world.autoflex.change(JANSEN, "order", 50002, notes="Graag voor 10 uur")
-    summary = world.sync()
+    summary = world.run()
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 1
     assert world.imports() == sent + 1
     held = world.held("50002")
@@ -83,9 +86,9 @@ def test_only_what_changed_is_sent(world: World) -> None:
 
 def test_interventions_follow_the_order_of_the_dms_when_lines_are_moved(world: World) -> None:
     load(world, orders=1, lines=3)
-    world.sync()
+    world.run()
     world.autoflex.change(JANSEN, "order_line", 5000101, line_number=9)
-    world.sync()
+    world.run()
     held = world.held("50001")
     assert held is not None
     assert [each["dms_nr"] for each in held["interventions"]] == ["5000102", "5000103", "5000101"]
@@ -93,10 +96,10 @@ def test_interventions_follow_the_order_of_the_dms_when_lines_are_moved(world: W
 
 def test_a_line_that_is_gone_from_its_order_is_gone_from_claire_and_staff_lines_stay(world: World) -> None:
     load(world, orders=1, lines=2)
-    world.sync()
+    world.run()
     world.claire.add_staff_line("101", "50001", "Ruitenwissers", None)
     world.autoflex.delete(JANSEN, "order_line", 5000101)
-    world.sync()
+    world.run()
     held = world.held("50001")
     assert held is not None
     assert [each["title"] for each in held["interventions"]] == ["Regel 5000102", "Ruitenwissers"]
@@ -104,10 +107,10 @@ def test_a_line_that_is_gone_from_its_order_is_gone_from_claire_and_staff_lines_
 
 def test_a_changed_car_or_party_reaches_its_open_appointments(world: World) -> None:
     load(world, orders=2)
-    world.sync()
+    world.run()
     world.autoflex.change(JANSEN, "vehicle", 7001, license_plate="12AB34")
     world.autoflex.change(JANSEN, "relation", 3001, city="Houten")
-    summary = world.sync()
+    summary = world.run()
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 2
     held = world.held("50002")
     assert held is not None
@@ -117,9 +120,9 @@ def test_a_changed_car_or_party_reaches_its_open_appointments(world: World) -> N
 
 def test_an_order_that_is_billed_leaves_the_open_list_and_is_billed_in_claire(world: World) -> None:
     load(world)
-    world.sync()
+    world.run()
     world.autoflex.change(JANSEN, "order", 50001, is_invoiced=1)
-    summary = world.sync()
+    summary = world.run()
     held = world.held("50001")
     assert held is not None
     assert held["billed"] is True
@@ -130,7 +133,7 @@ def test_orders_of_other_types_are_skipped_and_counted(world: World) -> None:
     load(world, orders=1)
     world.autoflex.put(JANSEN, "order", order(60001, order_type=2))
     world.autoflex.put(JANSEN, "order", order(60002, order_type=None))
-    part = world.sync()["dealers"][JANSEN]
+    part = world.run()["dealers"][JANSEN]
     assert part["skipped"] == {"not_workshop": 1, "type_missing": 1}
     assert part["extracted"]["order"] == 3
     assert world.held("60001") is None
@@ -140,7 +143,7 @@ def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(worl
     load(world, orders=2)
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="morgen")
     world.autoflex.change(JANSEN, "order_line", 5000201, price_incl_vat="gratis")
-    part = world.sync()["dealers"][JANSEN]
+    part = world.run()["dealers"][JANSEN]
     assert part["ok"]
     assert part["staged"]["appointment"]["quarantined"] == 1
     assert part["staged"]["intervention"]["quarantined"] == 1
@@ -157,7 +160,7 @@ def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(worl
     ]
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261126T090000")
     world.autoflex.change(JANSEN, "order_line", 5000201, price_incl_vat="10.00")
-    part = world.sync()["dealers"][JANSEN]
+    part = world.run()["dealers"][JANSEN]
     assert part["staged"]["appointment"]["quarantined"] == 0
     assert world.held("50001") is not None
     held = world.held("50002")
@@ -188,9 +191,9 @@ def test_a_row_without_a_key_leaves_quarantine_when_the_dms_no_longer_brings_it_
 
 def test_the_last_good_version_stays_while_a_bad_one_waits(world: World) -> None:
     load(world, orders=1)
-    world.sync()
+    world.run()
     world.autoflex.change(JANSEN, "order", 50001, order_number="", notes="nieuw")
-    part = world.sync()["dealers"][JANSEN]
+    part = world.run()["dealers"][JANSEN]
     assert part["staged"]["appointment"]["quarantined"] == 1
     held = world.held("50001")
     assert held is not None
@@ -201,7 +204,7 @@ def test_equal_numbers_of_two_dealers_are_two_appointments(world: World) -> None
     load(world, JANSEN, orders=1)
     load(world, DEVRIES, orders=1)
     world.autoflex.change(DEVRIES, "order", 50001, notes="van De Vries")
-    world.sync()
+    world.run()
     jansen, devries = world.held("50001", JANSEN), world.held("50001", DEVRIES)
     assert jansen is not None
     assert devries is not None
@@ -210,22 +213,22 @@ def test_equal_numbers_of_two_dealers_are_two_appointments(world: World) -> None
 
 def test_a_dry_run_sends_nothing_and_shows_the_difference_by_field(world: World) -> None:
     load(world, orders=2)
-    world.sync()
+    world.run()
     sent = world.imports()
     world.autoflex.change(JANSEN, "order", 50001, notes="anders")
-    summary = world.sync(dry_run=True)
+    summary = world.run(dry_run=True)
     assert world.imports() == sent
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 1
     assert world.changes[JANSEN][0]["fields_changed"] == [{"field": "dms_notes", "old": "Klant wacht", "new": "anders"}]
-    assert world.sync()["dealers"][JANSEN]["delivery"]["updated"] == 1
+    assert world.run()["dealers"][JANSEN]["delivery"]["updated"] == 1
 
 
 def test_a_field_that_the_dms_stops_giving_keeps_its_value(world: World) -> None:
     load(world, orders=1)
-    world.sync()
+    world.run()
     world.autoflex.set_fault("field_missing", endpoint="order", field="notes")
     world.autoflex.change(JANSEN, "order", 50001, milometer=130000)
-    world.sync()
+    world.run()
     held = world.held("50001")
     assert held is not None
     assert (held["dms_notes"], held["dms_mileage"]) == ("Klant wacht", 130000)
@@ -235,10 +238,10 @@ def test_work_that_has_started_is_left_alone_where_importing_is_not_kept(world: 
     world.configure(dealers={JANSEN: {"keep_importing": False}})
     world.restart()
     load(world, orders=1)
-    world.sync()
+    world.run()
     world.claire.set_status("101", "50001", "Control started")
     world.autoflex.change(JANSEN, "order", 50001, notes="te laat")
-    summary = world.sync()
+    summary = world.run()
     assert summary["dealers"][JANSEN]["delivery"]["held"] == 1
     held = world.held("50001")
     assert held is not None
@@ -266,21 +269,21 @@ def test_a_new_appointment_waits_for_its_car_but_not_for_ever(world: World) -> N
     load(world, orders=1)
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261210T083000", plan_date_to="20261210T170000")
     world.autoflex.set_fault("status", endpoint="vehicle", status=403)
-    summary = world.sync()
+    summary = world.run()
     assert summary["dealers"][JANSEN]["delivery"]["waiting"] == 1
     assert not summary["ok"]
     world.pass_time(hours=25)
-    summary = world.sync()
+    summary = world.run()
     assert summary["dealers"][JANSEN]["delivery"]["created"] == 1
 
 
 def test_an_appointment_of_tomorrow_does_not_wait(world: World) -> None:
     load(world, orders=1)
     world.autoflex.set_fault("status", endpoint="vehicle", status=403)
-    assert world.sync()["dealers"][JANSEN]["delivery"]["created"] == 1
+    assert world.run()["dealers"][JANSEN]["delivery"]["created"] == 1
 
 
 def test_a_part_that_does_not_exist_is_not_waited_for(world: World) -> None:
     load(world, orders=1)
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261210T083000", vehicle_id=404, plan_date_to=None)
-    assert world.sync()["dealers"][JANSEN]["delivery"]["created"] == 1
+    assert world.run()["dealers"][JANSEN]["delivery"]["created"] == 1
