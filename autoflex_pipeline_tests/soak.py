@@ -219,7 +219,7 @@ class Soak:
         """One run; whether all dealers were well. What the guard stops, a person lets through."""
         started = time.monotonic()
         try:
-            summaries = self._world.tick(**options)
+            summaries = self._world.tick(publish=True, **options)
         except Exception as error:
             self.figures.defects.append(f"a run {options} ended with {type(error).__name__}: {error}")
             raise

@@ -112,9 +112,11 @@ class _Delivery:
         self._write_plan(plan)
         if plan.guard is not None:
             self._result.error, self._result.error_kind = plan.guard, "guard"
-        results = self._deliver(plan) if plan.to_send else {}
-        with self._warehouse.open() as connection, self._state.begin() as state:
-            mirror.bring_up(connection, state)
+        results: dict[str, str] = {}
+        if plan.to_send:
+            results = self._deliver(plan)
+            with self._warehouse.open() as connection, self._state.begin() as state:
+                mirror.bring_up(connection, state)
         self._sum_up(plan, results)
         return self._result
 

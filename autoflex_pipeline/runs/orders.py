@@ -234,23 +234,25 @@ def _another_known_order(
 ) -> dict[str, bool]:
     """Per dealer with missing orders: whether asking by id finds another known order; else "not found" says nothing."""
     proven = {dealer_id: True for dealer_id, extract in found.items() if extract.records}
+    unproven = {dealer_id: extract for dealer_id, extract in found.items() if dealer_id not in proven}
+    if not any(extract.not_found for extract in unproven.values()):
+        return proven
     doubtful: dict[str, str] = {}
     with context.warehouse.open() as connection:
-        for dealer_id, extract in found.items():
-            if extract.not_found and dealer_id not in proven:
-                row = connection.execute(
-                    """
-                    SELECT record_key FROM sighting
-                    WHERE dealer_id = ? AND entity = 'order' AND record_key IS NOT NULL
-                      AND record_key NOT IN (SELECT unnest(?::VARCHAR[]))
-                    ORDER BY seen_at DESC, record_key DESC LIMIT 1
-                    """,
-                    [dealer_id, sorted(extract.not_found)],
-                ).fetchone()
-                in_list = [record.key for record in listed[dealer_id].records if record.key]
-                candidate = in_list[0] if in_list else (row[0] if row else None)
-                if candidate:
-                    doubtful[dealer_id] = candidate
+        for dealer_id, extract in unproven.items():
+            row = connection.execute(
+                """
+                SELECT record_key FROM sighting
+                WHERE dealer_id = ? AND entity = 'order' AND record_key IS NOT NULL
+                  AND record_key NOT IN (SELECT unnest(?::VARCHAR[]))
+                ORDER BY seen_at DESC, record_key DESC LIMIT 1
+                """,
+                [dealer_id, sorted(extract.not_found)],
+            ).fetchone()
+            in_list = [record.key for record in listed[dealer_id].records if record.key]
+            candidate = in_list[0] if in_list else (row[0] if row else None)
+            if candidate and extract.not_found:
+                doubtful[dealer_id] = candidate
     dealers = [context.settings.dealer(dealer_id) for dealer_id in doubtful]
     answers = context.for_each(dealers, lambda dealer: context.apis.get(dealer).by_ids("order", [doubtful[dealer.id]]))
     return proven | {dealer.id: bool(reading.records) for dealer, reading in answers}

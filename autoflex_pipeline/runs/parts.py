@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -38,8 +38,11 @@ def read_lines(context: RunContext) -> ReadReport:
                 )
             follow[dealer.id] = want
     asked = [dealer for dealer in dealers if follow[dealer.id].numbers]
+    if not asked:
+        return report_of(context, [])
     readings = ask_dealers(context, asked, "api:order_lines", lambda api, d: api.lines_of(follow[d.id].numbers))
-    doubted = _orders_that_lost_lines(context, readings)
+    known = _known_lines(context, readings)
+    doubted = _orders_that_lost_lines(readings, known)
     again = ask_dealers(
         context,
         [dealer for dealer in asked if doubted.get(dealer.id)],
@@ -48,7 +51,7 @@ def read_lines(context: RunContext) -> ReadReport:
     )
     readings = {dealer_id: _without(extract, doubted.get(dealer_id, ())) for dealer_id, extract in readings.items()}
     extracts = [
-        _without(extract, _emptied_orders(context, context.settings.dealer(extract.dealer_id), extract))
+        _without(extract, _emptied_orders(context, extract, known[extract.dealer_id]))
         for extract in (*readings.values(), *again.values())
     ]
     with context.warehouse.open() as connection:
@@ -100,6 +103,8 @@ def _read_parts(
             follow[dealer.id] = want
     asked = [dealer for dealer in dealers if follow[dealer.id].numbers]
     read = ask_dealers(context, asked, f"api:{entity}s", lambda api, d: api.by_ids(entity, follow[d.id].numbers))
+    if not any(want.follow or want.reread for want in follow.values()):
+        return report_of(context, [])
     with context.warehouse.open() as connection:
         store_extracts(connection, list(read.values()), run_id=context.run_id)
         for dealer in dealers:
@@ -117,25 +122,34 @@ def _reread_due(context: RunContext, dealer: DealerSettings) -> bool:
     return context.options.reread or last is None or context.clock() - last >= REREAD_EVERY
 
 
-def _orders_that_lost_lines(context: RunContext, readings: Mapping[str, Extract]) -> dict[str, list[str]]:
+KnownLines = Mapping[str, Mapping[str, Sequence[str]]]
+"""By dealer id and order, the lines as they were last read completely."""
+
+
+def _known_lines(context: RunContext, readings: Mapping[str, Extract]) -> KnownLines:
+    with context.warehouse.open() as connection:
+        return {
+            dealer_id: needs.known_lines(connection, dealer_id, extract.read_ids)
+            for dealer_id, extract in readings.items()
+        }
+
+
+def _orders_that_lost_lines(readings: Mapping[str, Extract], known: KnownLines) -> dict[str, list[str]]:
     """Orders of which a reading of several pages lacks a known line: rows shift, so they are asked for one by one."""
     doubted: dict[str, list[str]] = {}
-    with context.warehouse.open() as connection:
-        for dealer_id, extract in readings.items():
-            there = {record.key for record in extract.records}
-            known = needs.known_lines(connection, dealer_id, extract.read_ids)
-            lost = [order for order, lines in known.items() if not there.issuperset(lines)]
-            by_page = not extract.records or any("page=" in record.source for record in extract.records)
-            if lost and by_page:
-                doubted[dealer_id] = lost
+    for dealer_id, extract in readings.items():
+        there = {record.key for record in extract.records}
+        lost = [order for order, lines in known[dealer_id].items() if not there.issuperset(lines)]
+        by_page = not extract.records or any("page=" in record.source for record in extract.records)
+        if lost and by_page:
+            doubted[dealer_id] = lost
     return doubted
 
 
-def _emptied_orders(context: RunContext, dealer: DealerSettings, extract: Extract) -> list[str]:
+def _emptied_orders(context: RunContext, extract: Extract, known: Mapping[str, Sequence[str]]) -> list[str]:
     """Orders that had lines and came back without any, when they are too many to be believed: the guard's measure."""
-    with context.warehouse.open() as connection:
-        known = needs.known_lines(connection, dealer.id, extract.read_ids)
-    had = [order for order, lines in known.items() if lines]
+    dealer = context.settings.dealer(extract.dealer_id)
+    had = [order for order, lines in known.items() if lines and order in extract.read_ids]
     with_lines = {record.parent for record in extract.records}
     emptied = [order for order in had if order not in with_lines]
     is_mass = len(emptied) >= GUARD_AT_LEAST and len(emptied) > dealer.guard_max_change * len(had)

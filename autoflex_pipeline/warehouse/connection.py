@@ -59,8 +59,11 @@ class Warehouse:
             connection = self._connect()
             try:
                 connection.begin()
-                if self._prepared != _identity(self.path):
-                    ensure_schema(connection)
+                if self._prepared != _identity(self.path) and ensure_schema(connection):
+                    # Else each opening would make the tables anew from the log, until the log is long enough.
+                    connection.commit()
+                    connection.execute("CHECKPOINT")
+                    connection.begin()
                 yield connection
                 connection.commit()
                 self._prepared = _identity(self.path)

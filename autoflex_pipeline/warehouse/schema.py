@@ -19,8 +19,11 @@ class WarehouseVersionError(PipelineError):
     """The file was written by a newer version of this program."""
 
 
-def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the file to this program's schema; cheap when it is there already. Inside the caller's transaction."""
+def ensure_schema(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Bring the file to this program's schema; gives whether it was another. Inside the caller's transaction.
+
+    Cheap when it is there already.
+    """
     version = stored_version(connection)
     if version > SCHEMA_VERSION:
         raise WarehouseVersionError(
@@ -30,9 +33,10 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
     if version:
         for step in range(version + 1, SCHEMA_VERSION + 1):
             connection.execute(MIGRATIONS[step])
-    _create_missing(connection)
+    changed = _create_missing(connection)
     if version != SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?, now())", [SCHEMA_VERSION])
+    return changed or version != SCHEMA_VERSION
 
 
 def stored_version(connection: duckdb.DuckDBPyConnection) -> int:
@@ -49,8 +53,8 @@ def _file_of(connection: duckdb.DuckDBPyConnection) -> str:
     return str(row[0]) if row else ""
 
 
-def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create tables, columns, views and comments that the declarations have and the file lacks."""
+def _create_missing(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Create tables, columns, views and comments that the declarations have and the file lacks; gives whether any."""
     there: dict[str, set[str]] = {}
     for table, column in connection.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall():
         there.setdefault(table, set()).add(column)
@@ -70,6 +74,7 @@ def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
         for entity in MODELS:
             connection.execute(f"CREATE OR REPLACE VIEW {entity}_history AS {history_select(entity)}")
             connection.execute(f"COMMENT ON VIEW {entity}_history IS 'Every accepted version of {entity}.'")
+    return changed
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -43,8 +43,7 @@ STEPS = {
     "runs.parts._reread_due": "look at when cars and parties were read",
     "runs.parts.read_relations": "parties as they came; when they were read",
     "runs.parts._read_parts": "cars and parties as they came",
-    "runs.parts._orders_that_lost_lines": "look at the lines known",
-    "runs.parts._emptied_orders": "look at the lines known",
+    "runs.parts._known_lines": "look at the lines known",
     # Staging, comparing.
     "runs.steps.stage": "entities, their past, quarantine, documents: one transaction",
     "runs.steps._corrected_zones": "look at the time zones staged with",

@@ -21,7 +21,7 @@ BALLOON = "balloon"
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
     """A disk of its own at ``folder`` for the time of the block; False where this user may not mount one."""
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(folder)]
     try:
         is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -83,7 +83,7 @@ def test_the_last_analysts_copy_stays_when_there_is_no_room_for_another(world: W
         world.configure(warehouse={"min_free_mb": 0})
         world.restart()
         load(world)
-        world.tick()
+        world.tick(publish=True)
         before = (data / "analytics.duckdb").resolve()
         full_disk.fill(data)
         settings, warehouse = world.installation.settings, world.installation.warehouse

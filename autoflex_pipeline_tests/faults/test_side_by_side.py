@@ -65,7 +65,7 @@ def test_two_runs_of_one_dealer_at_once_deliver_each_document_once(world: World)
 def test_a_run_beside_a_backfill_publications_backups_looks_and_open_sessions(world: World) -> None:
     load(world, orders=10)
     load(world, DEVRIES, orders=2)
-    world.tick()
+    world.tick(publish=True)
     link = world.folder / "data" / "analytics.duckdb"
     load_past(world)
     for number in range(50001, 50011):
@@ -106,7 +106,7 @@ def judge(world: World, numbers: list[str]) -> None:
     assert {held[str(number)]["dms_notes"] for number in range(50001, 50011)} == {"gewijzigd"}
     assert all(held[str(number)]["billed"] for number in PAST)
     sent = world.imports()
-    assert all(summary["ok"] for summary in world.tick().values())
+    assert all(summary["ok"] for summary in world.tick(publish=True).values())
     assert world.imports() == sent
     link = world.folder / "data" / "analytics.duckdb"
     with duckdb.connect(str(link), read_only=True) as analysts:

@@ -28,13 +28,13 @@ def test_a_dealer_that_left_is_not_read_and_keeps_what_is_stored_and_goes_on_whe
     world.restart()
     for dealer_id in (JANSEN, DEVRIES):
         load(world, dealer_id, orders=1)
-    world.tick()
+    world.tick(publish=True)
     assert analysts(world, f"SELECT DISTINCT last_name FROM party WHERE dealer_id = '{DEVRIES}'") == [("van den Berg",)]
 
     file = without(world, DEVRIES)
     world.autoflex.change(DEVRIES, "order", 50001, notes="Meanwhile")
     world.autoflex.change(JANSEN, "order", 50001, notes="Goes on")
-    assert set(world.tick()) == {JANSEN}
+    assert set(world.tick(publish=True)) == {JANSEN}
     assert command(world, "trace", "--dealer", DEVRIES, "50001").code == 2
     held = world.held("50001", DEVRIES)
     assert held is not None
@@ -44,7 +44,7 @@ def test_a_dealer_that_left_is_not_read_and_keeps_what_is_stored_and_goes_on_whe
 
     world.config.write_text(file, encoding="utf-8")
     world.restart()
-    assert world.tick()[DEVRIES]["delivery"]["updated"] == 1
+    assert world.tick(publish=True)[DEVRIES]["delivery"]["updated"] == 1
     held = world.held("50001", DEVRIES)
     assert held is not None
     assert held["dms_notes"] == "Meanwhile"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -48,6 +49,7 @@ def skip_reason(world: World) -> str | None:
 
 
 def test_a_disk_that_is_nearly_full_refuses_a_first_run_before_any_file_is_made(world: World) -> None:
+    shutil.rmtree(world.folder / "data")
     load(world)
     world.configure(warehouse=MORE_THAN_ANY_DISK_HAS)
     done = refused(world, "sync")
@@ -87,7 +89,7 @@ def test_the_schedule_starts_no_run_on_a_full_disk_and_says_so(world: World) -> 
 
 def test_a_large_copy_asks_for_more_room_than_the_least(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     load(world)
-    world.tick()
+    world.tick(publish=True)
     needed = (world.folder / "data" / "analytics.duckdb").stat().st_size
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": needed - 1}))
     world.configure(warehouse={"min_free_mb": 0})

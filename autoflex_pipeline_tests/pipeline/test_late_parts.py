@@ -109,6 +109,6 @@ def test_what_a_run_that_died_had_staged_is_published_by_the_next(world: World) 
     context = context_of(world, options_of_months(SEPTEMBER))
     read_months(context, SEPTEMBER)
     steps.stage(context)
-    world.tick()
+    world.tick(publish=True)
     with duckdb.connect(str(world.installation.settings.warehouse.analytics_path), read_only=True) as copy:
         assert copy.execute("SELECT dms_number FROM appointment").fetchall() == [("40001",)]

@@ -150,13 +150,14 @@ def test_nothing_is_restored_while_a_run_is_going(world: World) -> None:
 
 
 def test_each_night_makes_a_verified_backup_and_keeps_the_newest(world: World) -> None:
-    world.configure(warehouse={"backups_kept": 1, "backup_path": "elders"})
+    patient = {"deadline_seconds": 60}  # it is not about a busy machine
+    world.configure(warehouse={"backups_kept": 1, "backup_path": "elders"}, claire=patient)
     load(world, orders=1)
     for _ in range(2):
         world.pass_time(minutes=1)
         assert world.sync(JANSEN, full=True)["ok"]
     assert [path.name for path in folders(world.folder / "elders")] == ["20261124T090200Z"]
-    world.configure(warehouse={"backups_kept": 0, "backup_path": "geen"})
+    world.configure(warehouse={"backups_kept": 0, "backup_path": "geen"}, claire=patient)
     world.restart()
     assert world.sync(JANSEN, full=True)["ok"]
     assert not (world.folder / "geen").exists()
