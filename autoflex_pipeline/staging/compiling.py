@@ -1,6 +1,6 @@
 """From a recipe and the model's declarations to the one query that types, repairs and judges a batch.
 
-The query reads the temporary table ``batch`` (see ``stage.sql``; ``$first`` and ``$last`` are its bounds) and gives a
+The query reads the temporary table ``batch`` (see ``stage.sql``; ``{first}`` and ``{last}`` are its bounds) and gives a
 row per raw record of it: the values of the fields, ``skip`` (why it is not staged), ``is_rejected``, and ``findings``,
 a list of (rule, before, after) with ``rule`` as numbered by ``all_rules``. It is built in layers, each a SELECT over
 the one before, in which the columns that ``rules`` names come to be. Besides those: ``odd`` tells that tidying may
@@ -17,6 +17,7 @@ from functools import cache
 
 from autoflex_pipeline.model import FieldInfo, fields
 from autoflex_pipeline.staging import appointment, car, intervention, party
+from autoflex_pipeline.staging.clock import week_sql
 from autoflex_pipeline.staging.rules import (
     READ_SQL,
     STRUCTURAL,
@@ -117,7 +118,7 @@ def _opened(recipe: Recipe) -> str:
     return (
         "SELECT seq, dealer_id, record_key, record_key AS dms_number, source, record, "
         f"try(json_transform(record, {_literal(spec)})) AS r "
-        "FROM raw_record SEMI JOIN batch USING (seq) WHERE seq BETWEEN $first AND $last"
+        "FROM raw_record SEMI JOIN batch USING (seq) WHERE seq BETWEEN {first} AND {last}"
     )
 
 
@@ -190,11 +191,14 @@ def _reads(recipe: Recipe) -> dict[str, str]:
 def _moments(names: list[str]) -> str:
     columns, joins = [], []
     for name in names:
-        day = f"day_{name}"
-        columns.append(f"moment_of(read_{name}, {day}.changes_until, {day}.before_us, {day}.after_us) AS moment_{name}")
-        columns.append(f"read_{name} >= {day}.changes_from AND read_{name} < {day}.changes_until AS resolved_{name}")
+        week = f"week_{name}"
+        columns.append(
+            f"moment_of(read_{name}, {week}.changes_until, {week}.before_us, {week}.after_us) AS moment_{name}"
+        )
+        columns.append(f"read_{name} >= {week}.changes_from AND read_{name} < {week}.changes_until AS resolved_{name}")
         joins.append(
-            f"LEFT JOIN zone_day AS {day} ON {day}.timezone = texts_read.timezone AND {day}.day = read_{name}::DATE"
+            f"LEFT JOIN zone_week AS {week} ON {week}.timezone = texts_read.timezone"
+            f" AND {week}.week = {week_sql(f'read_{name}::DATE')}"
         )
     return f"SELECT {', '.join(['texts_read.*', *columns])} FROM texts_read {' '.join(joins)}"
 

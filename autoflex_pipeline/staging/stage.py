@@ -11,7 +11,7 @@ import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES, fields
 from autoflex_pipeline.sql_files import named_sql, run_sql
-from autoflex_pipeline.staging.clock import install_days, install_dealers
+from autoflex_pipeline.staging.clock import install_weeks, install_dealers
 from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, typed_query
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import validate_accepted
@@ -93,17 +93,18 @@ def _type_batch(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
 
 
 def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) -> None:
-    # As values, the bounds let DuckDB pass over the blocks of raw_record that hold nothing of the batch.
+    # The bounds let DuckDB pass over the blocks of raw_record that hold nothing of the batch. They are written into the
+    # text: as values they would have the longest query of all planned twice.
     first, last = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM batch").fetchall()[0]
-    query = typed_query(entity, mode)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {query}", {"first": first, "last": last})
+    query = typed_query(entity, mode).replace("{first}", str(first)).replace("{last}", str(last))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {query}")
 
 
 def _install(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
     """Make the macros and the small tables that the queries look into."""
     run_sql(connection, files(__package__).joinpath("macros.sql").read_text("utf-8"))
     if any(rule.name == "clock_change_resolved" for rule in all_rules(entity)):
-        install_days(connection)
+        install_weeks(connection)
     rules = all_rules(entity)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE staging_rule AS SELECT unnest($number::SMALLINT[]) AS rule_number, "

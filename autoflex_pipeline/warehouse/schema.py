@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from autoflex_pipeline.errors import PipelineError
@@ -13,6 +15,9 @@ SCHEMA_VERSION = 1
 
 MIGRATIONS: dict[int, str] = {}
 """SQL that brings a file from the version before to this one; version 1 is what ``_create_missing`` makes."""
+
+COLUMN_NAME = re.compile(r'[(,] ?"?(\w+)"? ')
+"""A column in a CREATE TABLE of DuckDB's. Where it finds one too few, the columns are only looked at more closely."""
 
 
 class WarehouseVersionError(PipelineError):
@@ -33,7 +38,7 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection) -> bool:
     if version:
         for step in range(version + 1, SCHEMA_VERSION + 1):
             connection.execute(MIGRATIONS[step])
-    changed = _create_missing(connection)
+    changed = not _has_all_columns(connection) and _create_missing(connection)
     if version != SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?, now())", [SCHEMA_VERSION])
     return changed or version != SCHEMA_VERSION
@@ -51,6 +56,13 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int:
 def _file_of(connection: duckdb.DuckDBPyConnection) -> str:
     row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
     return str(row[0]) if row else ""
+
+
+def _has_all_columns(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether no column is missing, by the tables' own statements: the view of all columns takes ten times as long."""
+    statements = dict(connection.execute("SELECT table_name, sql FROM duckdb_tables()").fetchall())
+    there = {name: set(COLUMN_NAME.findall(sql)) for name, sql in statements.items()}
+    return all(there.get(table.name, set()).issuperset(table.column_names) for table in all_tables())
 
 
 def _create_missing(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from autoflex_pipeline.model import MODELS, fields
 
@@ -301,6 +302,7 @@ def past_table(entity: str) -> Table:
     return Table(f"{entity}_past", f"Replaced versions of {entity}.", (*columns, *moments))
 
 
+@cache
 def all_tables() -> tuple[Table, ...]:
     """Every table of the warehouse."""
     entities = tuple(table for entity in MODELS for table in (current_table(entity), past_table(entity)))
