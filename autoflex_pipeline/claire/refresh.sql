@@ -1,4 +1,7 @@
 -- Writes the rows of document that changed, from the temporary table projected; $now is the moment of the run.
+CREATE OR REPLACE TEMP TABLE old_document AS
+SELECT document.rowid AS stored_row, document.* FROM document SEMI JOIN wanted_document USING (dealer_id, dms_number);
+
 CREATE OR REPLACE TEMP TABLE changed_document AS
 WITH compared AS (
     SELECT
@@ -14,7 +17,7 @@ WITH compared AS (
         d.document_hash AS old_hash, d.is_open AS old_open, d.is_owed AS old_owed, d.appointment_date AS old_date,
         d.changed_at
     FROM projected f
-    LEFT JOIN document d ON d.dealer_id = f.dealer_id AND d.dms_number = f.dms_number
+    LEFT JOIN old_document d ON d.dealer_id = f.dealer_id AND d.dms_number = f.dms_number
 )
 SELECT
     dealer_id, dms_number, document_hash, is_open, is_owed, appointment_date, first_seen_at,
@@ -26,12 +29,11 @@ WHERE document_hash IS DISTINCT FROM old_hash
     OR appointment_date IS DISTINCT FROM old_date;
 
 -- Those to be replaced, and those whose appointment is no longer in staging (erased).
-DELETE FROM document USING (
-    SELECT dealer_id, dms_number FROM changed_document
+DELETE FROM document WHERE rowid IN (
+    SELECT stored_row FROM old_document SEMI JOIN changed_document USING (dealer_id, dms_number)
     UNION ALL
-    SELECT dealer_id, dms_number FROM wanted_document ANTI JOIN projected USING (dealer_id, dms_number)
-) AS old
-WHERE document.dealer_id = old.dealer_id AND document.dms_number = old.dms_number;
+    SELECT stored_row FROM old_document ANTI JOIN projected USING (dealer_id, dms_number)
+);
 
 INSERT INTO document BY NAME FROM changed_document;
 

@@ -66,26 +66,24 @@ WHERE quarantine.entity = 'intervention' AND quarantine.state = 'open'
 DELETE FROM batch WHERE seq IN (SELECT raw_seq FROM left_order);
 
 -- name: known
--- Rows of the batch that have a version already, and whether it becomes another.
+-- The versions that rows of the batch have already, and whether they become another: all that replacing them needs, so
+-- that the entity's table, which may be a thousand times as large as the batch, is read once.
 CREATE OR REPLACE TEMP TABLE known AS
-SELECT typed.seq, old.dealer_id, old.dms_number, old.observed_at, ({changed}) AS is_changed
+SELECT typed.seq, old.rowid AS stored_row, old.*, ({changed}) AS is_changed
 FROM typed
 JOIN {entity} AS old ON old.dealer_id = typed.dealer_id AND old.dms_number = typed.dms_number
 WHERE NOT typed.is_rejected AND typed.skip IS NULL;
 
 -- name: dirty_before
 -- The documents of the orders that lines leave.
-INSERT INTO document_dirty
-SELECT DISTINCT dealer_id, appointment_dms_number
-FROM intervention SEMI JOIN (FROM known WHERE is_changed) AS replaced USING (dealer_id, dms_number);
+INSERT INTO document_dirty SELECT DISTINCT dealer_id, appointment_dms_number FROM known WHERE is_changed;
 
 -- name: replace
 INSERT INTO {entity}_past BY NAME
-SELECT {entity}.* EXCLUDE (observed_at), observed_at AS valid_from,
+SELECT known.* EXCLUDE (seq, stored_row, is_changed, observed_at), observed_at AS valid_from,
     greatest($now, observed_at + INTERVAL 1 MICROSECOND) AS valid_to
-FROM {entity} SEMI JOIN (FROM known WHERE is_changed) AS replaced USING (dealer_id, dms_number);
-DELETE FROM {entity} USING known
-WHERE known.is_changed AND {entity}.dealer_id = known.dealer_id AND {entity}.dms_number = known.dms_number;
+FROM known WHERE is_changed;
+DELETE FROM {entity} WHERE rowid IN (SELECT stored_row FROM known WHERE is_changed);
 
 -- name: accept
 INSERT INTO {entity} BY NAME {accepted};
