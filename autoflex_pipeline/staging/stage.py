@@ -11,7 +11,7 @@ import duckdb
 
 from autoflex_pipeline.model import RAW_ENTITIES, fields
 from autoflex_pipeline.sql_files import named_sql, run_sql
-from autoflex_pipeline.staging.clock import install_weeks, install_dealers
+from autoflex_pipeline.staging.clock import install_dealers, install_weeks
 from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, typed_query
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import validate_accepted

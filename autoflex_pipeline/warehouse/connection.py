@@ -31,6 +31,10 @@ LOG_BEFORE_CHECKPOINT = "1MB"
 
 Until it is due, changes are durable in the log, which the next opening reads; so the log is kept small."""
 
+SMALL_BYTES = 32_000_000
+"""In a file up to this size one thread is used: each of a run's hundreds of statements makes ready all its threads,
+which for so few rows takes a quarter longer than one thread takes for the whole."""
+
 
 class WarehouseDamagedError(DamagedError):
     """DuckDB cannot read the warehouse file."""
@@ -131,6 +135,8 @@ class Warehouse:
         }
         if not self.path.exists():
             self._create(config)
+        if self.path.stat().st_size < SMALL_BYTES:
+            config["threads"] = 1
         try:
             connection = duckdb.connect(str(self.path), config=config)
         except duckdb.IOException as error:
