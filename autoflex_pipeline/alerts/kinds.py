@@ -57,6 +57,11 @@ KINDS: dict[AlertKind, Kind] = {
         "See in the Dagster UI which run is not finished, and end it if it hangs.",
         "warning",
     ),
+    "accounts": Kind(
+        "records that were read are accounted for nowhere",
+        "Nothing is sent for this dealer. It is a defect of this program: report it with the id of the run.",
+        "error",
+    ),
     "undelivered": Kind(
         "deliveries are left pending or failed",
         "Every run tries again; `autoflex-pipeline trace` tells of one work order why.",

@@ -37,9 +37,9 @@ SILENCE_EVERY = timedelta(minutes=10)
 """The warehouse is asked no more often than this."""
 
 SILENCE_WATCHED = "silence_watched"
-PROBLEMS: tuple[AlertKind, ...] = ("login", "configuration", "guard", "source", "transport", "busy")
+PROBLEMS: tuple[AlertKind, ...] = ("login", "configuration", "guard", "source", "transport", "busy", "accounts")
 
-OWN_WORDS: tuple[AlertKind, ...] = ("login", "guard", "busy")
+OWN_WORDS: tuple[AlertKind, ...] = ("login", "guard", "busy", "accounts")
 """Kinds whose messages are this program's own words throughout; others may quote a vendor, who may quote anyone."""
 
 WAIT_SECONDS = 5.0

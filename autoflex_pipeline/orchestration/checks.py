@@ -16,6 +16,9 @@ from autoflex_pipeline.warehouse import Warehouse
 DEALER_CHECK = "dealer_"
 """How the names of the dealers' checks begin."""
 
+ACCOUNTS_CHECK = "nothing_vanishes"
+"""Whether all that a run read is accounted for."""
+
 
 def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
     """The checks of an entity's table."""

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from autoflex_pipeline.alerts.wording import INSTALLATION_ZONE, told
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC, TRIM
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.orchestration.stopped import stopped
 from autoflex_pipeline.runs.guards import check_clock, check_no_restore, check_room
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
 from autoflex_pipeline.state.moments import newest_moment
@@ -34,7 +36,8 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         default_status=status,
         description=(
             "Looks at every dealer's open orders each minute and starts a sync of those that have changes or due work. "
-            "When none has, the skip reason says what was looked at. Never two at once."
+            "When none has, the skip reason says what was looked at. Never two at once. After a run that a blocking "
+            "check stopped it waits 5, then 15, then 60 minutes; a sync that a person launches goes at once."
         ),
     )
     def every_minute(
@@ -43,8 +46,15 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         unfinished = _unfinished(context.instance)
         if unfinished:
             return dg.SkipReason(f"run {unfinished} is not finished yet; never two at once")
+        now = installation.clock()
+        last = stopped(context.instance, SYNC)
+        if last is not None and now < last.next_try_at:
+            return dg.SkipReason(
+                f"run {last.run_id[:8]} was stopped by {', '.join(last.checks)}; tried again at "
+                f"{told(last.next_try_at, INSTALLATION_ZONE)} ({last.times} in a row so far). Look at the check; "
+                "a sync that a person launches goes at once"
+            )
         try:
-            now = installation.clock()
             check_no_restore(installation.settings)
             check_room(installation.settings)
             with installation.state.begin() as connection:

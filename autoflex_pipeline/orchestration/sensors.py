@@ -9,15 +9,14 @@ import dagster as dg
 from autoflex_pipeline.alerts.kinds import Trouble, Watched, trouble
 from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.errors import PipelineError
-from autoflex_pipeline.orchestration.checks import DEALER_CHECK
+from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK, DEALER_CHECK
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.orchestration.stopped import ENDED, stopping_checks
 from autoflex_pipeline.settings import Severity
 from autoflex_pipeline.state.alerts import AlertKey
 
 FROM_THE_UI = "__ASSET_JOB"
 """Dagster's own name for runs that materialize chosen assets."""
-
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
 def sensors(
@@ -68,25 +67,33 @@ def sensors(
 
 
 def _jobs(instance: dg.DagsterInstance, job_names: Sequence[str]) -> Iterator[Watched]:
-    """How the newest run of each job that came to its end did; a job without one tells nothing."""
+    """How the newest run of each job that came to its end did; a job without one tells nothing.
+
+    Neither does one that a check stopped: the check tells of it, and whether an earlier failure is over is not known.
+    """
     for name in (*job_names, FROM_THE_UI):
         newest = instance.get_run_records(dg.RunsFilter(job_name=name, statuses=ENDED), limit=1)
         for record in newest:
             failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
+            if failed and stopping_checks(instance, record.dagster_run.run_id):
+                continue
             detail = f"run {record.dagster_run.run_id[:8]}"
             subject = "chosen assets" if name == FROM_THE_UI else name
             yield Watched(AlertKey("", "run_failed", subject), trouble("run_failed", detail=detail) if failed else None)
 
 
 def _checks(instance: dg.DagsterInstance, check_keys: Sequence[dg.AssetCheckKey]) -> Iterator[Watched]:
-    """The newest result of each check; the dealers' own are left out, because the state store knows more of them."""
+    """The newest result of each check, without those of which the state store knows more: for which dealer, and why."""
     for key in check_keys:
-        record = None if key.name.startswith(DEALER_CHECK) else instance.get_latest_asset_check_evaluation_record(key)
+        if key.name.startswith(DEALER_CHECK) or key.name == ACCOUNTS_CHECK:
+            continue
+        record = instance.get_latest_asset_check_evaluation_record(key)
         evaluation = record.evaluation if record else None
         if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):  # a run is about to check it
             continue
         wrong = None
         if not evaluation.passed:
             severity: Severity = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "error"
-            wrong = Trouble(severity, detail=f"run {record.run_id[:8]}")
+            stops = "; it stopped the run, nothing was sent" if evaluation.blocking else ""
+            wrong = Trouble(severity, detail=f"run {record.run_id[:8]}{stops}")
         yield Watched(AlertKey("", "check_failed", f"{key.asset_key.to_user_string()}: {key.name}"), wrong)

@@ -12,6 +12,7 @@ from autoflex_pipeline.sources.connections import DMS_CAUSE
 from autoflex_pipeline.state.holds import current_hold, lift_hold, place_hold
 
 GUARD_CAUSE = "guard"
+ACCOUNTS_CAUSE = "accounts"
 CLAIRE_CAUSE = "claire:"
 """How the cause of a hold begins that concerns the connection to Claire."""
 
@@ -31,6 +32,12 @@ def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDe
             stays = is_part and held is not None and held["kind"] == "guard"
             if held is not None and not held["cause"].startswith(DMS_CAUSE) and not stays:
                 lift_hold(connection, dealer.id)
+
+
+def hold_unaccounted(context: RunContext, dealer: DealerSettings, message: str) -> None:
+    """Hold a dealer whose records do not add up: no run mends that before the program is mended."""
+    with context.state.begin() as connection:
+        place_hold(connection, dealer.id, "accounts", ACCOUNTS_CAUSE, message, context.clock())
 
 
 def claire_fingerprint(settings: Settings, dealer: DealerSettings) -> str:

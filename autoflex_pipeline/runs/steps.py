@@ -10,7 +10,7 @@ from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.quality.schema_drift import note_fields
 from autoflex_pipeline.runs.accounts import unaccounted
 from autoflex_pipeline.runs.context import RunContext
-from autoflex_pipeline.runs.holding import hold_or_lift
+from autoflex_pipeline.runs.holding import hold_or_lift, hold_unaccounted
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
@@ -95,7 +95,9 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
     stopped = unaccounted(context)
     for dealer in context.dealers:
         if dealer.id in stopped:
-            context.note(dealer.id, "source", stopped[dealer.id])
+            context.note(dealer.id, "accounts", stopped[dealer.id])
+            if not context.options.dry_run:
+                hold_unaccounted(context, dealer, stopped[dealer.id])
 
     def deliver_one(dealer: DealerSettings) -> DealerDelivery:
         options = DeliveryOptions(

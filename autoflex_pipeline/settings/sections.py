@@ -141,8 +141,8 @@ class ApiSettings(Section):
 
 
 AlertKind = Literal[
-    "login", "configuration", "guard", "source", "transport", "busy", "undelivered", "rejected", "late", "silent_feed",
-    "run_refused", "run_failed", "check_failed",
+    "login", "configuration", "guard", "source", "transport", "busy", "accounts", "undelivered", "rejected", "late",
+    "silent_feed", "run_refused", "run_failed", "check_failed",
 ]  # fmt: skip
 """What can be told by an alert; what each means stands in ``alerts/kinds.py``."""
 

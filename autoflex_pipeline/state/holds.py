@@ -1,4 +1,4 @@
-"""Holds: a wrong password, a configuration fault or a tripped guard is not tried again every minute."""
+"""Holds: what a next run would not mend, such as a wrong password or a tripped guard, is not tried every minute."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sqlalchemy import Table as SqlTable
 
 from autoflex_pipeline.state.store import UtcMoment, metadata
 
-HoldKind = Literal["login", "configuration", "guard"]
+HoldKind = Literal["login", "configuration", "guard", "accounts"]
 BACKOFF_MINUTES = (5, 15, 60)
 
 hold = SqlTable(
     "hold",
     metadata,
     SqlColumn("dealer_id", String, primary_key=True, comment="The dealer."),
-    SqlColumn("kind", String, nullable=False, comment="login, configuration or guard."),
+    SqlColumn("kind", String, nullable=False, comment="login, configuration, guard or accounts."),
     SqlColumn("cause", String, nullable=False, comment="Fingerprint of the cause; another one ends the hold."),
     SqlColumn("message", Text, nullable=False, comment="What is wrong and what to do."),
     SqlColumn("since", UtcMoment, nullable=False, comment="When it began."),
@@ -26,6 +26,11 @@ hold = SqlTable(
     SqlColumn("next_try_at", UtcMoment, nullable=False, comment="When the schedule tries again."),
     comment="One row per dealer that the schedule leaves alone for a while.",
 )
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long the schedule waits after so many attempts that failed in one way: 5, 15, then 60 minutes."""
+    return timedelta(minutes=BACKOFF_MINUTES[min(attempts, len(BACKOFF_MINUTES)) - 1])
 
 
 def current_hold(connection: Connection, dealer_id: str) -> dict[str, Any] | None:
@@ -39,7 +44,6 @@ def place_hold(connection: Connection, dealer_id: str, kind: HoldKind, cause: st
     known = current_hold(connection, dealer_id)
     goes_on = known is not None and known["kind"] == kind and known["cause"] == cause
     attempts = known["attempts"] + 1 if known is not None and goes_on else 1
-    minutes = BACKOFF_MINUTES[min(attempts, len(BACKOFF_MINUTES)) - 1]
     connection.execute(delete(hold).where(hold.c.dealer_id == dealer_id))
     connection.execute(
         insert(hold).values(
@@ -49,7 +53,7 @@ def place_hold(connection: Connection, dealer_id: str, kind: HoldKind, cause: st
             message=message,
             since=known["since"] if known is not None and goes_on else now,
             attempts=attempts,
-            next_try_at=now + timedelta(minutes=minutes),
+            next_try_at=now + backoff(attempts),
         )
     )
 

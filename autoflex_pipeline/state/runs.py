@@ -11,7 +11,7 @@ from sqlalchemy import Table as SqlTable
 
 from autoflex_pipeline.state.store import UtcMoment, metadata
 
-ProblemKind = Literal["login", "configuration", "source", "guard", "transport", "busy"]
+ProblemKind = Literal["login", "configuration", "source", "guard", "transport", "busy", "accounts"]
 
 run_problem = SqlTable(
     "run_problem",
@@ -19,7 +19,9 @@ run_problem = SqlTable(
     SqlColumn("id", Integer, primary_key=True, comment="Running number."),
     SqlColumn("run_id", String, nullable=False, index=True, comment="The run."),
     SqlColumn("dealer_id", String, nullable=False, comment="The dealer that it happened to."),
-    SqlColumn("kind", String, nullable=False, comment="login, configuration, source, guard, transport or busy."),
+    SqlColumn(
+        "kind", String, nullable=False, comment="login, configuration, source, guard, transport, busy or accounts."
+    ),
     SqlColumn("message", Text, nullable=False, comment="What happened and what to do."),
     SqlColumn("noted_at", UtcMoment, nullable=False, comment="When it happened."),
     comment="One row per thing that went wrong for a dealer in a run.",

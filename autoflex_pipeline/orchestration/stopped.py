@@ -1,0 +1,50 @@
+"""Runs that a blocking check stopped: the check tells of them, and the schedule does not repeat them every minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
+
+import dagster as dg
+
+from autoflex_pipeline.state.holds import backoff
+
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+MOST_COUNTED = 3
+"""After so many in a row the schedule waits no longer than it does already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The newest run of a job, when a check stopped it: which checks, how often in a row, when it is tried again."""
+
+    run_id: str
+    checks: tuple[str, ...]
+    times: int
+    next_try_at: datetime
+
+
+def stopping_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
+    """The blocking checks that failed in the run, as ``asset: check``."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    found = (record.event_log_entry.dagster_event for record in records)
+    judged = [event.asset_check_evaluation_data for event in found if event is not None]
+    return tuple(
+        f"{one.asset_key.to_user_string()}: {one.check_name}" for one in judged if one.blocking and not one.passed
+    )
+
+
+def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
+    """How the newest runs of the job were stopped; None when the newest was not, whatever became of it."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=ENDED), limit=MOST_COUNTED)
+    found = list(takewhile(bool, (_stopping(instance, record.dagster_run) for record in records)))
+    if not found:
+        return None
+    newest = records[0]
+    ended = datetime.fromtimestamp(newest.end_time or newest.update_timestamp.timestamp(), UTC)
+    return Stopped(newest.dagster_run.run_id, found[0], len(found), ended + backoff(len(found)))
+
+
+def _stopping(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, ...]:
+    return stopping_checks(instance, run.run_id) if run.status == dg.DagsterRunStatus.FAILURE else ()
