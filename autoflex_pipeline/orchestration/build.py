@@ -9,6 +9,7 @@ import dagster as dg
 from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.orchestration.estimate_job import estimate_job
 from autoflex_pipeline.orchestration.jobs import asset_jobs, trim
+from autoflex_pipeline.orchestration.months import months_check
 from autoflex_pipeline.orchestration.quality_checks import quality_checks
 from autoflex_pipeline.orchestration.quarantine_job import quarantine_retry
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
@@ -37,10 +38,10 @@ def build_definitions(installation: Installation) -> dg.Definitions:
         from autoflex_pipeline.orchestration.assets import all_assets
 
         assets = all_assets(dealer_ids, settings)
-    moving, quality = asset_jobs(), quality_checks(settings)
+    moving, checks = asset_jobs(), [quality_checks(settings), months_check(settings)]
     return dg.Definitions(
         assets=assets,
-        asset_checks=[quality],
+        asset_checks=checks,
         jobs=[*moving, estimate_job, quarantine_retry, status, trace, trim],
         schedules=schedules(running=settings.schedules_running),
         sensors=sensors(
@@ -49,7 +50,7 @@ def build_definitions(installation: Installation) -> dg.Definitions:
             job_names=[*(job.name for job in moving), trim.name],
             check_keys=[
                 key
-                for asset in (*assets, quality)
+                for asset in (*assets, *checks)
                 if isinstance(asset, dg.AssetsDefinition)
                 for key in asset.check_keys
             ],

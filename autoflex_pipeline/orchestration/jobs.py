@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from autoflex_pipeline.orchestration.partitions import PARTITION, RANGE_START
 from autoflex_pipeline.orchestration.preview import REPORT
 from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.state import alerts, runs, summaries
@@ -108,12 +109,17 @@ def delete_old_runs(
     filters = dg.RunsFilter(statuses=finished, created_before=before)
     deleted = 0
     for run in context.instance.get_runs(filters=filters):
-        if run.job_name != BACKFILL and run.run_id != context.run_id:
+        if not _fills_cells(run) and run.run_id != context.run_id:
             context.instance.delete_run(run.run_id)
             deleted += 1
     with installation.state.begin() as connection:
         forgotten = sum(kept.forget_before(connection, before) for kept in (runs, summaries, alerts))
     context.log.info(f"deleted {deleted} runs and {forgotten} of their records older than {config.keep_days} days")
+
+
+def _fills_cells(run: dg.DagsterRun) -> bool:
+    """Whether the grid of dealer × month is painted by it: a backfill, from its job's page or the asset's."""
+    return run.job_name == BACKFILL or any(tag in run.tags for tag in (RANGE_START, PARTITION))
 
 
 @dg.job(

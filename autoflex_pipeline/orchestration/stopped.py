@@ -1,4 +1,4 @@
-"""Runs that a blocking check stopped: the check tells of them, and the schedule does not repeat them every minute."""
+"""Runs that a check stopped or failed: the check tells of them, and the schedule does not repeat them every minute."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import dagster as dg
 
+from autoflex_pipeline.orchestration.months import CHECK as MONTHS_CHECK
 from autoflex_pipeline.state.holds import backoff
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
@@ -26,12 +27,14 @@ class Stopped:
 
 
 def stopping_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
-    """The blocking checks that failed in the run, as ``asset: check``."""
+    """The checks because of which the run failed, as ``asset: check``."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
     found = (record.event_log_entry.dagster_event for record in records)
     judged = [event.asset_check_evaluation_data for event in found if event is not None]
     return tuple(
-        f"{one.asset_key.to_user_string()}: {one.check_name}" for one in judged if one.blocking and not one.passed
+        f"{one.asset_key.to_user_string()}: {one.check_name}"
+        for one in judged
+        if (one.blocking or one.check_name == MONTHS_CHECK) and not one.passed
     )
 
 

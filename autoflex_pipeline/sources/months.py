@@ -59,6 +59,17 @@ def note_months(
         )
 
 
+def months_of_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[MonthRead]:
+    """How the months went that this run was asked for; a month that it did not read whole has the orders of an earlier
+    whole reading, else 0.
+    """
+    rows = connection.execute(
+        "SELECT dealer_id, month, coalesce(orders, 0), error FROM backfilled_month WHERE run_id = ? ORDER BY 1, 2",
+        [run_id],
+    ).fetchall()
+    return [MonthRead(*row) for row in rows]
+
+
 def months_grid(connection: duckdb.DuckDBPyConnection, dealer_id: str, months: Sequence[str]) -> list[dict[str, Any]]:
     """A row per month of the dealer, in order, with what backfills and ticks have brought of it.
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from autoflex_pipeline.orchestration.build import build_definitions
-from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, partition_key
+from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, dealer_months, partition_key
 from autoflex_pipeline.sources.months import months_grid
 from autoflex_pipeline.sources.window import month_bounds
 from autoflex_pipeline_tests.pipeline.test_backfill import history
@@ -53,6 +53,14 @@ def counted(instance: dg.DagsterInstance) -> dict[str, Any]:
     }
 
 
+def red(world: World, instance: dg.DagsterInstance) -> set[str]:
+    """The cells that the grid shows as failed."""
+    partitions = dealer_months(world.installation.settings.dealer_ids)
+    keys = [partition_key(dealer, month) for dealer in LOCATED for month in ("2026-09", "2026-10", "2026-11")]
+    found = instance.get_status_by_partition(ORDERS, keys, partitions) or {}
+    return {key for key, status in found.items() if status is not None and status.value == "FAILED"}
+
+
 def test_only_months_that_were_read_whole_are_green_and_the_others_are_read_by_the_next_backfill(
     world: World, instance: dg.DagsterInstance
 ) -> None:
@@ -66,7 +74,13 @@ def test_only_months_that_were_read_whole_are_green_and_the_others_are_read_by_t
     world.autoflex.set_fault("status", dealer=DEVRIES, endpoint="order", status=403)
     world.autoflex.set_fault("status", dealer=JANSEN, endpoint="order", status=403, after=1)
     result = backfill(world, instance, (JANSEN, "2026-09"), (DEVRIES, "2026-11"))
-    assert result.success
+    assert not result.success
+    (failed,) = [event.step_key for event in result.all_events if event.is_step_failure]
+    assert failed == "months_read_whole", "the last step, when all else is done"
+    assert red(world, instance) == {
+        partition_key(JANSEN, "2026-09"),
+        *(partition_key(DEVRIES, month) for month in ("2026-09", "2026-10", "2026-11")),
+    }
     assert counted(instance) == {partition_key(JANSEN, "2026-10"): 1, partition_key(JANSEN, "2026-11"): 1}
     assert world.query("SELECT dms_number FROM appointment ORDER BY 1") == [
         ("50001",), ("50002",), ("50003",), ("50004",),
@@ -80,6 +94,7 @@ def test_only_months_that_were_read_whole_are_green_and_the_others_are_read_by_t
     assert backfill(world, instance, (JANSEN, "2026-09"), (DEVRIES, "2026-11"), deliver_history=True).success
     months = ("2026-09", "2026-10", "2026-11")
     assert counted(instance).keys() == {partition_key(dealer, month) for dealer in LOCATED for month in months}
+    assert red(world, instance) == set()
     assert world.held("50002") is not None, "asked for, history is sent"
 
 
@@ -116,3 +131,17 @@ def test_months_that_were_never_read_whole_have_failed_until_they_are(
     monkeypatch.setenv("GARAGE_JANSEN_PASSWORD", f"wachtwoord-{JANSEN}")
     assert world.tick(months={JANSEN: spans("2026-09", "2026-10")})[JANSEN]["ok"]
     assert grid(world, JANSEN, "2026-09", "2026-10") == {"2026-09": "complete", "2026-10": "complete"}
+
+
+def test_a_backfill_from_the_page_of_the_asset_is_not_trimmed_away(world: World, instance: dg.DagsterInstance) -> None:
+    """Only runs of the job `backfill` stayed: two weeks later the cells that the asset's page had filled were empty."""
+    history(world)
+    definitions = build_definitions(world.installation)
+    key = partition_key(JANSEN, "2026-10")
+    from_the_page = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection={ORDERS})
+    from_the_page.execute_in_process(instance=instance, tags={RANGE_START: key, RANGE_END: key})
+    definitions.resolve_job_def("status").execute_in_process(instance=instance)
+    trim = {"ops": {"delete_old_runs": {"config": {"keep_days": 0}}}}
+    assert definitions.resolve_job_def("trim").execute_in_process(instance=instance, run_config=trim).success
+    assert counted(instance) == {key: 1}
+    assert {run.job_name for run in instance.get_runs()} == {"__ASSET_JOB", "trim"}

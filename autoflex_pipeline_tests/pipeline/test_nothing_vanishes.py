@@ -25,7 +25,7 @@ def losing(connection: duckdb.DuckDBPyConnection, staging: StagingContext) -> di
 def test_records_that_vanish_keep_their_dealer_from_being_sent_anything_until_they_are_found_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check stopped its own run only, and that for every dealer; a run that did not see the lost record sent all."""
+    """The check stopped its own run only, and that for every dealer; one that did not see the record sent all."""
     load(world)
     load(world, DEVRIES)
     with monkeypatch.context() as patch:

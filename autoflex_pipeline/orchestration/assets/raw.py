@@ -10,12 +10,7 @@ import dagster as dg
 
 from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
 from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
-from autoflex_pipeline.orchestration.months import (
-    NOT_A_MATERIALIZATION,
-    month_events,
-    months_check,
-    months_check_spec,
-)
+from autoflex_pipeline.orchestration.months import BY_MONTH, NOT_A_MATERIALIZATION, month_events
 from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs.asking import ReadReport
@@ -23,7 +18,6 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
 from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 
-BY_MONTH = "orders_by_month"
 RAW_ORDERS = ("open_orders", BY_MONTH)
 
 
@@ -46,7 +40,6 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
         deps=["autoflex"],
         backfill_policy=ONE_RUN,
         partitions_def=dealer_months(dealer_ids),
-        check_specs=[months_check_spec(BY_MONTH)],
         metadata={"dagster/column_schema": raw_schema("order")},
     )
     def orders_by_month(
@@ -61,10 +54,8 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
             context.log.info(read.told)
             if installation.on_month:
                 installation.on_month(read)
-        return dg.MaterializeResult(
-            metadata=NOT_A_MATERIALIZATION,
-            check_results=[months_check(report, read_metadata(report) | seconds_since(started))],
-        )
+        context.log_event(dg.AssetObservation(BY_MONTH, metadata=read_metadata(report) | seconds_since(started)))
+        return dg.MaterializeResult(metadata=NOT_A_MATERIALIZATION)
 
     def part_asset(name: str, raw: str, read: Callable[[RunContext], ReadReport], deps: Sequence[str]) -> Any:
         @dg.asset(
