@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from autoflex_pipeline.cli.output import EXIT_FAILED, EXIT_OK, complain, console, print_json, print_table
 
 
-def show_estimate(opened: Any, options: dict[str, Any], months: tuple[str, str], *, json: bool) -> int:
-    """Print the estimate; gives the exit code, 1 when a dealer could not be looked at."""
+def show_estimate(opened: Any, months: Mapping[str, tuple[str, str]], *, deliver_history: bool, json: bool) -> int:
+    """Print what the months of each dealer would cost; gives the exit code, 1 when a dealer could not be looked at."""
     from autoflex_pipeline.runs.estimate import estimate_backfill
     from autoflex_pipeline.sources.window import month_bounds
 
     found = estimate_backfill(
         opened.settings,
         opened.apis,
-        opened.settings.select(options["dealers"]),
-        month_bounds(months[0])[0],
-        month_bounds(months[1])[1],
-        deliver_history=options["deliver_history"],
+        opened.warehouse,
+        {dealer_id: (month_bounds(first)[0], month_bounds(last)[1]) for dealer_id, (first, last) in months.items()},
+        deliver_history=deliver_history,
     )
     if json:
         print_json(asdict(found))
         return EXIT_OK if found.is_whole else EXIT_FAILED
     rows = [
-        [dealer_id, each.orders_in_months, each.orders, sum(each.requests.values()), span(each.seconds), each.documents]
+        [
+            dealer_id,
+            " to ".join(months[dealer_id]),
+            each.orders_in_months,
+            each.orders,
+            sum(each.requests.values()),
+            span(each.seconds),
+            each.documents,
+        ]
         for dealer_id, each in found.dealers.items()
         if each.error is None
     ]
-    columns = ["dealer", "orders in the months", "orders in all", "requests", "time", "to Claire"]
-    print_table(f"What a backfill of {months[0]} to {months[1]} would cost, at most", columns, rows)
+    columns = ["dealer", "months", "orders in them", "orders in all", "requests", "time", "to Claire"]
+    print_table("What a backfill would cost, at most", columns, rows)
     for dealer_id, each in found.dealers.items():
         if each.error is not None:
             complain(f"{dealer_id}: {each.error}")

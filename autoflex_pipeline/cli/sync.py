@@ -84,14 +84,15 @@ def sync(
         if months is None and any(of_months.values()):
             option = next(name for name, is_given in of_months.items() if is_given)
             raise ConfigurationError(f"{option} goes with --from and --to: say which months")
-        if estimate and months is not None:
-            raise typer.Exit(show_estimate(opened, options, months, json=json))
         ranges = _missing(opened, options, months) if missing and months is not None else None
         if ranges == {}:
             complain("every month that was asked for has been read whole: nothing to do")
             if json:
                 print_json({"ok": True, "errors": [], "dealers": {}})
             raise typer.Exit(EXIT_OK)
+        if estimate and months is not None:
+            asked = dict.fromkeys((each.id for each in opened.settings.select(dealer or [])), months)
+            raise typer.Exit(show_estimate(opened, ranges or asked, deliver_history=deliver_history, json=json))
         if ranges is not None:
             options["dealers"] = list(ranges)
         summary, changes = run_and_summarise(opened, options, months=months, ranges=ranges, quiet=json)

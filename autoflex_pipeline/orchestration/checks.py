@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.orchestration.specs import doc_link
+from autoflex_pipeline.settings import OrchestrationSettings
 from autoflex_pipeline.staging.gates import model_violations
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.dealers import dealer_row
@@ -20,12 +22,27 @@ ACCOUNTS_CHECK = "nothing_vanishes"
 """Whether all that a run read is accounted for."""
 
 
-def entity_check_specs(entity: str) -> list[dg.AssetCheckSpec]:
+def check_spec(
+    settings: OrchestrationSettings,
+    name: str,
+    asset: str,
+    description: str,
+    *,
+    blocking: bool = False,
+    paragraph: str | None = None,
+) -> dg.AssetCheckSpec:
+    """A check with a link to its paragraph in the runbook, which bears its name unless ``paragraph`` says another."""
+    link = doc_link(settings, f"runbook.md#{paragraph or name}")
+    return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=blocking, metadata={"runbook": link})
+
+
+def entity_check_specs(entity: str, settings: OrchestrationSettings) -> list[dg.AssetCheckSpec]:
     """The checks of an entity's table."""
     return [
-        dg.AssetCheckSpec(
+        check_spec(
+            settings,
             "follows_the_model",
-            asset=entity,
+            entity,
             blocking=True,
             description=(
                 f"Every row of {entity} keeps the checks, types and unique keys of its pandera model. Blocking: what "
@@ -63,12 +80,16 @@ def dealer_check_name(dealer_id: str) -> str:
     return DEALER_CHECK + dealer_id.replace("-", "_")
 
 
-def dealer_check_specs(dealer_ids: Sequence[str], asset: str) -> list[dg.AssetCheckSpec]:
+def dealer_check_specs(
+    dealer_ids: Sequence[str], asset: str, settings: OrchestrationSettings
+) -> list[dg.AssetCheckSpec]:
     """One check per dealer: did the last run go well for it?"""
     return [
-        dg.AssetCheckSpec(
+        check_spec(
+            settings,
             dealer_check_name(dealer_id),
-            asset=asset,
+            asset,
+            paragraph="dealer_id",
             description=(
                 f"The last look, login and run went well for {dealer_id}. When it fails, the description says what to "
                 "do; other dealers are not touched."

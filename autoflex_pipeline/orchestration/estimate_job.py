@@ -39,12 +39,12 @@ def estimate(
     try:
         dealers = installation.settings.select(config.dealers)
         _check(config, installation)
+        days = month_bounds(config.first_month)[0], month_bounds(config.last_month)[1]
         found = estimate_backfill(
             installation.settings,
             installation.apis,
-            dealers,
-            month_bounds(config.first_month)[0],
-            month_bounds(config.last_month)[1],
+            installation.warehouse,
+            {dealer.id: days for dealer in dealers},
             deliver_history=config.deliver_history,
         )
     except PipelineError as error:
@@ -96,7 +96,8 @@ REQUESTED = ("order", "order_line", "vehicle", "relation")
     description=(
         "What would a backfill cost? In the Launchpad, give first_month and last_month (YYYY-MM), and dealers to "
         "narrow it. The run looks at a few pages of each dealer's lists, stores and sends nothing, and leaves an "
-        "estimate of requests and minutes: open its materialization of backfill_estimate, then by_dealer → Show Table. "
+        "estimate of requests and minutes, without what earlier runs have "
+        "read: open its materialization of backfill_estimate, then by_dealer → Show Table. "
         "sent_to_claire is 0 unless deliver_history is on: a backfill sends no history by itself."
     ),
     executor_def=dg.in_process_executor,

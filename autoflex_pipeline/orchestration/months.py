@@ -9,9 +9,9 @@ import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
+from autoflex_pipeline.orchestration.checks import check_spec
 from autoflex_pipeline.orchestration.partitions import partition_key
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.orchestration.specs import doc_link
 from autoflex_pipeline.settings import OrchestrationSettings
 from autoflex_pipeline.sources.months import MonthRead, months_of_run
 
@@ -51,15 +51,15 @@ def month_events(asset: str, months: Sequence[MonthRead]) -> Iterator[dg.AssetMa
 
 def months_check(settings: OrchestrationSettings) -> dg.AssetChecksDefinition:
     """Whether every month that a backfill was asked for was read whole: its last step, so that all else is done."""
-    spec = dg.AssetCheckSpec(
+    spec = check_spec(
+        settings,
         CHECK,
-        asset=BY_MONTH,
+        BY_MONTH,
         description=(
             "Every month that the last backfill was asked for was read whole. When it fails, its metadata names the "
             "months and why, and the run ends as failed, which paints their cells red; what came is staged all the "
             "same. Launch the failed months again when the cause is gone."
         ),
-        metadata={"runbook": doc_link(settings, f"runbook.md#{CHECK}")},
     )
 
     @dg.multi_asset_check(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dagster as dg
 
 from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.orchestration.checks import check_spec
 from autoflex_pipeline.orchestration.resources import Installation, failure
-from autoflex_pipeline.orchestration.specs import doc_link
 from autoflex_pipeline.quality import CHECKS, Verdict
 from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline.runs.watching import verdicts
@@ -29,12 +29,7 @@ else:
 def quality_checks(settings: OrchestrationSettings) -> dg.AssetChecksDefinition:
     """One step that judges all, or those of the assets that the run makes."""
     specs = [
-        dg.AssetCheckSpec(
-            check.name,
-            asset=check.subject,
-            description=f"{check.asks} When it fails: {check.to_do}",
-            metadata={"runbook": doc_link(settings, f"runbook.md#{check.name}")},
-        )
+        check_spec(settings, check.name, check.subject, f"{check.asks} When it fails: {check.to_do}")
         for check in CHECKS
     ]
 

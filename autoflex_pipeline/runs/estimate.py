@@ -1,25 +1,28 @@
 """What a backfill would cost, before it starts: requests and time, from a handful of looks at each dealer's lists.
 
-Nothing is stored and nothing is sent. Parts are counted at most: what earlier runs have read of an order, and what
-one request brings of several, makes the backfill cheaper than its estimate.
+Nothing is stored and nothing is sent. What earlier runs have read of an order (lines, car, contractor) is not counted.
+The rest is counted at most: one request may bring several of them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
+
+import duckdb
 
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.model import dms_name
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi
-from autoflex_pipeline.sources.autoflex_api.sizing import ListSize
+from autoflex_pipeline.sources.autoflex_api.sizing import Days, ListSize
 from autoflex_pipeline.sources.connections import ApiConnections
+from autoflex_pipeline.sources.needs import followed_orders
 from autoflex_pipeline.sources.window import day_in
+from autoflex_pipeline.warehouse import Warehouse
 
 DEALERS_AT_ONCE = 16
 CLAIRE_SECONDS_PER_DOCUMENT = 0.05
@@ -61,19 +64,24 @@ class Estimate:
 def estimate_backfill(
     settings: Settings,
     apis: ApiConnections,
-    dealers: Sequence[DealerSettings],
-    first: date,
-    last: date,
+    warehouse: Warehouse,
+    spans: Mapping[str, Days],
     *,
     deliver_history: bool,
 ) -> Estimate:
-    """Estimate a backfill from ``first`` to ``last``; a dealer that cannot be looked at has an error, others go on."""
+    """Estimate a backfill of these dealers, each from its first day to its last; what was read already costs nothing.
+
+    A dealer that cannot be looked at has an error, others go on.
+    """
+    dealers = [settings.dealer(dealer_id) for dealer_id in spans]
+    with warehouse.open() as connection:
+        known = {dealer_id: _known(connection, dealer_id) for dealer_id in spans}
 
     def of(dealer: DealerSettings) -> DealerEstimate:
         try:
             if dealer.api is None:
                 return DealerEstimate(error="the dealer has no API to read months from")
-            return _of_dealer(apis.get(dealer), first, last, deliver_history=deliver_history)
+            return _of_dealer(apis.get(dealer), spans[dealer.id], known[dealer.id], deliver_history=deliver_history)
         except PipelineError as error:
             return DealerEstimate(error=str(error))
 
@@ -89,23 +97,49 @@ def estimate_backfill(
     )
 
 
-def _of_dealer(api: AutoflexApi, first: date, last: date, *, deliver_history: bool) -> DealerEstimate:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of one dealer: the orders whose lines, car and contractor were read, and those that Claire has."""
+
+    lines: Collection[str]
+    cars: Collection[str]
+    contractors: Collection[str]
+    in_claire: Collection[str]
+
+
+def _known(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> _Known:
+    query = "SELECT dms_number FROM acknowledged WHERE dealer_id = ?"
+    return _Known(
+        lines=followed_orders(connection, dealer_id, "order_line"),
+        cars=followed_orders(connection, dealer_id, "vehicle"),
+        contractors=followed_orders(connection, dealer_id, "relation"),
+        in_claire={row[0] for row in connection.execute(query, [dealer_id]).fetchall()},
+    )
+
+
+def _of_dealer(api: AutoflexApi, days: Days, known: _Known, *, deliver_history: bool) -> DealerEstimate:
     started = time.monotonic()
-    lists, looks = api.size_of_work_orders((first, last), day_in)
+    lists, looks = api.size_of_work_orders(days, day_in)
     # With range filters the list by planned date is the one that months are about.
     orders = lists[0]
 
     def is_meant(text: str) -> bool:
         day = day_in(text)
-        return day is not None and first <= day <= last
+        return day is not None and days[0] <= day <= days[1]
 
-    count = orders.count(is_meant)
-    meant = [text for texts in orders.sample for text in texts if is_meant(text)]
-    cars = _scaled(_distinct(meant, dms_name("appointment", "car_dms_number")), len(meant), count)
-    contractors = _scaled(_distinct(meant, dms_name("appointment", "contractor_dms_number")), len(meant), count)
+    def count_but(read: Collection[str]) -> int:
+        return orders.count(lambda text: is_meant(text) and _number(text) not in read)
+
+    def distinct_but(read: Collection[str], field: str) -> int:
+        """About how many cars or contractors the orders in the months refer to, without those that were read."""
+        meant = [text for texts in orders.sample for text in texts if is_meant(text) and _number(text) not in read]
+        return _scaled(_distinct(meant, dms_name("appointment", field)), len(meant), count_but(read))
+
+    cars = distinct_but(known.cars, "car_dms_number")
+    contractors = distinct_but(known.contractors, "contractor_dms_number")
     requests = {"order": sum(size.pages for size in lists)}
     # A car names a driver and an owner, mostly one person.
-    for entity, wanted in (("order_line", count), ("vehicle", cars), ("relation", contractors + cars)):
+    for entity, wanted in (("order_line", count_but(known.lines)), ("vehicle", cars), ("relation", contractors + cars)):
         pages = 0
         if wanted:
             size, needed = api.size_of(entity)
@@ -115,12 +149,16 @@ def _of_dealer(api: AutoflexApi, first: date, last: date, *, deliver_history: bo
     seconds_per_request = (time.monotonic() - started) / max(1, looks)
     return DealerEstimate(
         orders=orders.rows,
-        orders_in_months=count,
+        orders_in_months=count_but(()),
         requests=requests,
         seconds=_reading_seconds(api, sum(requests.values()), seconds_per_request),
-        documents=count if deliver_history else 0,
+        documents=count_but(known.in_claire) if deliver_history else 0,
         looks=looks,
     )
+
+
+def _number(text: str) -> str:
+    return str(json.loads(text).get(dms_name("appointment", "dms_number")))
 
 
 def _cheaper(wanted: int, size: ListSize) -> int:

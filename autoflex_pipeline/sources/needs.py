@@ -66,6 +66,19 @@ def relations_to_follow(connection: duckdb.DuckDBPyConnection, dealer_id: str) -
     return Needs(_parts(orders, "order").follow + _parts(cars, "vehicle").follow)
 
 
+def followed_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str, part: str) -> set[str]:
+    """Orders whose newest version has had its parts of this kind read: they are not asked for again."""
+    rows = connection.execute(
+        """
+        SELECT sighting.record_key FROM sighting
+        JOIN followed USING (dealer_id, entity, record_key, raw_hash)
+        WHERE dealer_id = $dealer_id AND entity = 'order' AND part = $part
+        """,
+        {"dealer_id": dealer_id, "part": part},
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def _parts(rows: Rows, entity: str) -> Needs:
     follow = []
     for key, raw_hash, is_work, *numbers in rows:

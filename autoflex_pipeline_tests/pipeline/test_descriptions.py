@@ -43,7 +43,8 @@ def test_every_check_says_what_to_do(repository: dg.RepositoryDefinition) -> Non
     specs = [spec for definition in repository.assets_defs_by_key.values() for spec in definition.check_specs]
     assert specs
     for spec in specs:
-        assert len(spec.description or "") >= MINIMUM, spec.key
+        assert "When it fails" in (spec.description or ""), spec.key
+        assert spec.metadata["runbook"].value.startswith("docs/runbook.md#"), spec.key
 
 
 def test_every_job_schedule_and_sensor_has_a_description(repository: dg.RepositoryDefinition) -> None:

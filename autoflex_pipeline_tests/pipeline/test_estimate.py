@@ -53,6 +53,23 @@ def test_the_estimate_is_near_what_the_backfill_then_costs_and_stores_nothing(wo
     assert 0.7 * spent <= told["requests"] <= 1.5 * spent, (told, spent)
 
 
+def test_what_earlier_runs_have_read_is_not_counted_again(world: World) -> None:
+    """Months that had been read cost as much as before: only the list of orders is read again, no lines, no parts."""
+    years_of_work(world)
+    asked = ("sync", "--dealer", JANSEN, "--from", "2026-09", "--to", "2026-10", "--estimate", "--json")
+    before = json.loads(command(world, *asked).out)["dealers"][JANSEN]["requests"]
+    world.tick(months={JANSEN: [month_bounds("2026-09")]}, deliver_history=True)
+    half = json.loads(command(world, *asked, "--deliver-history").out)["dealers"][JANSEN]
+    assert half["documents"] == 30, "Claire has those of September"
+    only = json.loads(command(world, *asked, "--missing").out)["dealers"][JANSEN]
+    assert only["orders_in_months"] == 30, "October"
+    world.tick(months={JANSEN: [month_bounds("2026-10")]})
+    after = json.loads(command(world, *asked).out)["dealers"][JANSEN]["requests"]
+    assert after == {"order": before["order"], "order_line": 0, "vehicle": 0, "relation": 0}
+    again = command(world, *asked, "--missing")
+    assert (again.code, json.loads(again.out)["dealers"]) == (0, {})
+
+
 def test_with_history_the_estimate_counts_the_sending(world: World) -> None:
     years_of_work(world)
     done = command(world, "sync", "--from", "2026-07", "--to", "2026-07", "--estimate", "--deliver-history", "--json")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from autoflex_pipeline.orchestration.assets.backup import backup
+from autoflex_pipeline.orchestration.assets.backup import backup_asset
 from autoflex_pipeline.orchestration.assets.delivery import analytics, delivery_asset, preview_report
 from autoflex_pipeline.orchestration.assets.raw import raw_assets
-from autoflex_pipeline.orchestration.assets.staging import quarantine, staging_assets
+from autoflex_pipeline.orchestration.assets.staging import quarantine_asset, staging_assets
 from autoflex_pipeline.orchestration.assets.systems import external_assets
 from autoflex_pipeline.orchestration.specs import described
 from autoflex_pipeline.settings import OrchestrationSettings
@@ -22,11 +22,11 @@ def all_assets(
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *external_assets(),
         *raw_assets(dealer_ids),
-        staging_assets(),
-        quarantine,
-        delivery_asset(dealer_ids),
+        staging_assets(settings),
+        quarantine_asset(settings),
+        delivery_asset(dealer_ids, settings),
         preview_report,
         analytics,
-        backup,
+        backup_asset(settings),
     ]
     return dg.map_asset_specs(lambda spec: described(spec, settings), assets)

@@ -21,16 +21,17 @@ from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.numbers import delivered_view
 from autoflex_pipeline.runs.publishing import publish_when_due
 from autoflex_pipeline.runs.resending import resent
+from autoflex_pipeline.settings import OrchestrationSettings
 
 
-def delivery_asset(dealer_ids: Sequence[str]) -> dg.AssetsDefinition:
+def delivery_asset(dealer_ids: Sequence[str], settings: OrchestrationSettings) -> dg.AssetsDefinition:
     """The sink, with one check per dealer."""
 
     @dg.asset(
         deps=["documents", "quarantine"],
         backfill_policy=ONE_RUN,
         metadata={"dagster/column_schema": warehouse_schema("delivery"), "dagster/table_name": "delivery"},
-        check_specs=dealer_check_specs(dealer_ids, "claire_deliveries"),
+        check_specs=dealer_check_specs(dealer_ids, "claire_deliveries", settings),
     )
     def claire_deliveries(
         context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource

@@ -11,7 +11,7 @@ from autoflex_pipeline.lineage.columns import document_table, mapping_table
 from autoflex_pipeline.model import MODELS
 from autoflex_pipeline.orchestration.assets.raw import RAW_ORDERS
 from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
-from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK, entity_check_results, entity_check_specs
+from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK, check_spec, entity_check_results, entity_check_specs
 from autoflex_pipeline.orchestration.metadata import (
     column_lineage,
     document_schema,
@@ -26,6 +26,7 @@ from autoflex_pipeline.quality.trends import rejections_by_day
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.accounts import check_accounts
 from autoflex_pipeline.runs.numbers import staged_view
+from autoflex_pipeline.settings import OrchestrationSettings
 
 ENTITY_DEPS = {
     "party": ("relations",),
@@ -35,7 +36,7 @@ ENTITY_DEPS = {
 }
 
 
-def staging_assets() -> dg.AssetsDefinition:
+def staging_assets(settings: OrchestrationSettings) -> dg.AssetsDefinition:
     """The four validated entities and the documents made of them: one step, because they change in one transaction."""
     entities = [
         dg.AssetSpec(
@@ -61,7 +62,7 @@ def staging_assets() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="staging",
         specs=[*entities, documents],
-        check_specs=[spec for entity in MODELS for spec in entity_check_specs(entity)],
+        check_specs=[spec for entity in MODELS for spec in entity_check_specs(entity, settings)],
         backfill_policy=ONE_RUN,
     )
     def stage(
@@ -86,44 +87,50 @@ def staging_assets() -> dg.AssetsDefinition:
     return stage
 
 
-@dg.asset(
-    deps=list(MODELS),
-    backfill_policy=ONE_RUN,
-    metadata={"dagster/column_schema": warehouse_schema("quarantine"), "dagster/table_name": "quarantine"},
-    check_specs=[
-        dg.AssetCheckSpec(
-            ACCOUNTS_CHECK,
-            asset="quarantine",
-            description=(
-                "For each dealer and kind of record of this run: extracted = accepted + unchanged + quarantined + "
-                "skipped. When it fails, staging lost or doubled records of the dealers that its description names, "
-                "which is a defect of this program: report it with the run's id. Nothing is sent for those dealers; "
-                "it does not block, so that the others go on."
-            ),
-        )
-    ],
-)
-def quarantine(
-    context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
-) -> Materialized:
-    """Count what is in quarantine, and check that nothing vanished on the way there."""
-    run = run_context(context, installation, options)
-    with run.warehouse.open() as connection:
-        table, total = quarantine_table(connection)
-        rejections = rejections_by_day(connection, run.clock())
-    unbalanced = check_accounts(run)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": total,
-            "by_rule": table,
-            "reasons_by_day": bars("Newly rejected", rejections),
-        },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=ACCOUNTS_CHECK,
-                passed=not unbalanced,
-                severity=dg.AssetCheckSeverity.ERROR,
-                description=f"does not add up for: {', '.join(unbalanced)}" if unbalanced else None,
+def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
+    """What was rejected, with the check that nothing else is missing."""
+
+    @dg.asset(
+        deps=list(MODELS),
+        backfill_policy=ONE_RUN,
+        metadata={"dagster/column_schema": warehouse_schema("quarantine"), "dagster/table_name": "quarantine"},
+        check_specs=[
+            check_spec(
+                settings,
+                ACCOUNTS_CHECK,
+                "quarantine",
+                description=(
+                    "For each dealer and kind of record of this run: extracted = accepted + unchanged + quarantined + "
+                    "skipped. When it fails, staging lost or doubled records of the dealers that its description "
+                    "names, which is a defect of this program: report it with the run's id. Nothing is sent for those "
+                    "dealers; it does not block, so that the others go on."
+                ),
             )
         ],
     )
+    def quarantine(
+        context: Context, installation: dg.ResourceParam[Installation], options: RunOptionsResource
+    ) -> Materialized:
+        """Count what is in quarantine, and check that nothing vanished on the way there."""
+        run = run_context(context, installation, options)
+        with run.warehouse.open() as connection:
+            table, total = quarantine_table(connection)
+            rejections = rejections_by_day(connection, run.clock())
+        unbalanced = check_accounts(run)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": total,
+                "by_rule": table,
+                "reasons_by_day": bars("Newly rejected", rejections),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=ACCOUNTS_CHECK,
+                    passed=not unbalanced,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    description=f"does not add up for: {', '.join(unbalanced)}" if unbalanced else None,
+                )
+            ],
+        )
+
+    return quarantine
