@@ -32,8 +32,14 @@ def check_spec(
     paragraph: str | None = None,
 ) -> dg.AssetCheckSpec:
     """A check with a link to its paragraph in the runbook, which bears its name unless ``paragraph`` says another."""
-    link = doc_link(settings, f"runbook.md#{paragraph or name}")
-    return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=blocking, metadata={"runbook": link})
+    page = f"runbook.md#{paragraph or name}"
+    return dg.AssetCheckSpec(
+        name,
+        asset=asset,
+        description=f"{description} Runbook: {settings.doc_address(page)}",  # the UI shows no metadata of a check
+        blocking=blocking,
+        metadata={"runbook": doc_link(settings, page)},
+    )
 
 
 def entity_check_specs(entity: str, settings: OrchestrationSettings) -> list[dg.AssetCheckSpec]:

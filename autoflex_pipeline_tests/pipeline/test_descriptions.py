@@ -45,6 +45,7 @@ def test_every_check_says_what_to_do(repository: dg.RepositoryDefinition) -> Non
     for spec in specs:
         assert "When it fails" in (spec.description or ""), spec.key
         assert spec.metadata["runbook"].value.startswith("docs/runbook.md#"), spec.key
+        assert (spec.description or "").endswith(f" Runbook: {spec.metadata['runbook'].value}"), spec.key
 
 
 def test_every_job_schedule_and_sensor_has_a_description(repository: dg.RepositoryDefinition) -> None:
