@@ -35,6 +35,10 @@ def sync(
     to: Annotated[
         str | None, typer.Option("--to", help="Last month of a backfill, inclusive.", metavar="YYYY-MM")
     ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--day", help="Send only the appointments of this day; all are read.", metavar="YYYY-MM-DD"),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Read everything open anew and validate quarantine again (the nightly pass).")
     ] = False,
@@ -66,6 +70,7 @@ def sync(
     Examples:
       autoflex-pipeline sync
       autoflex-pipeline sync --dealer garage-jansen --dry-run
+      autoflex-pipeline sync --dealer garage-jansen --day 2026-11-27
       autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09 --estimate
       autoflex-pipeline sync --dealer garage-jansen --from 2026-07 --to 2026-09
     """
@@ -79,6 +84,7 @@ def sync(
             "full": full,
             "deliver_history": deliver_history,
             "reread": months is None,
+            "day": _day(day, months) or "",
         }
         of_months = {"--deliver-history": deliver_history, "--estimate": estimate, "--missing": missing}
         if months is None and any(of_months.values()):
@@ -103,6 +109,17 @@ def sync(
         if dry_run:
             show_changes(changes)
     raise typer.Exit(EXIT_OK if summary["ok"] else EXIT_FAILED)
+
+
+def _day(day: str | None, months: Months | None) -> str | None:
+    """The day as it was given, when it is one and goes with the other options."""
+    from autoflex_pipeline.orchestration.resources import day_of
+
+    if day is not None:
+        day_of(day, "--day")
+        if months is not None:
+            raise ConfigurationError("--day goes without --from and --to: it is a sync of the open work orders")
+    return day
 
 
 def _months(first: str | None, last: str | None, now: datetime) -> tuple[str, str] | None:

@@ -142,6 +142,10 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Send nothing to a Claire that did not answer lately before its next try is due; the schedule's "
         "runs do so.",
     )
+    day: str = Field(
+        default="",
+        description="YYYY-MM-DD: deliver only the appointments of that day; a later sync does the rest.",
+    )
     numbers: list[str] = Field(default=[], description="With one dealer: deliver only these DMS numbers.")
     force: bool = Field(default=False, description="With numbers: send them although rejected before, or equal.")
     from_command_line: bool = Field(default=False, description="Set by the commands: publish at the end of the run.")
@@ -152,6 +156,8 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise ConfigurationError("options.numbers goes with exactly one dealer in options.dealers: name it")
         if self.force and not self.numbers:
             raise ConfigurationError("options.force goes with options.numbers: name the appointments")
+        if self.day and (window is not None or self.numbers):
+            raise ConfigurationError("options.day goes with a sync of the open orders, not with months or numbers")
         return RunOptions(
             dealers=tuple(self.dealers),
             dry_run=self.dry_run,
@@ -161,9 +167,18 @@ class RunOptionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             reread=self.reread,
             patient=self.patient,
             window=window,
+            day=day_of(self.day, "options.day") if self.day else None,
             numbers=frozenset(self.numbers) or None,
             force=self.force,
         )
+
+
+def day_of(text: str, name: str) -> date:
+    """The day that ``text`` (YYYY-MM-DD) names; ConfigurationError for another text, naming the option."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"{name} must be YYYY-MM-DD, such as 2026-11-27") from None
 
 
 def failure(error: PipelineError) -> dg.Failure:

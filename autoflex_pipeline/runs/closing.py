@@ -32,9 +32,9 @@ DELIVERY_COUNTS = ("created", "updated", "unchanged", "pending", "waiting", "hel
 def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> dict[str, dict[str, Any]]:
     """Write the summary of each dealer of the run and remember its state; gives the summaries."""
     now = context.clock()
-    # A backfill or a resend says nothing of how the dealer's tick goes.
+    # A backfill, a single day or a resend says nothing of how the dealer's tick goes.
     options = context.options
-    is_tick = not options.dry_run and options.window is None and options.numbers is None
+    is_tick = not options.dry_run and options.delivers_all
     with context.warehouse.open() as connection:
         began = _began(connection, context.run_id)
         changed = _changed_something(connection, context.run_id)

@@ -36,7 +36,8 @@ class RunOptions:
 
     ``dealers`` empty means all; ``numbers`` (with one dealer) delivers only these appointments, ``force`` also when
     they were rejected or equal; ``reread`` reads the cars and parties of today and tomorrow even if they are fresh;
-    ``patient`` sends nothing to a Claire that did not answer lately before its next try is due.
+    ``patient`` sends nothing to a Claire that did not answer lately before its next try is due; ``day`` reads and
+    stages as a tick does, and delivers only the appointments of that day.
     """
 
     dealers: tuple[str, ...] = ()
@@ -47,8 +48,14 @@ class RunOptions:
     reread: bool = False
     patient: bool = False
     window: tuple[date, date] | None = None
+    day: date | None = None
     numbers: frozenset[str] | None = None
     force: bool = False
+
+    @property
+    def delivers_all(self) -> bool:
+        """Whether the whole dealer is delivered: only then it is known how the dealer stands."""
+        return self.window is None and self.day is None and self.numbers is None
 
 
 @dataclass(slots=True)

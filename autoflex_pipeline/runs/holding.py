@@ -28,8 +28,7 @@ def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDe
         elif delivery.error_kind is None:
             held = current_hold(connection, dealer.id)
             # Only a tick looks at the whole dealer: nothing less shows that the guard has no more reason.
-            is_part = context.options.window is not None or context.options.numbers is not None
-            stays = is_part and held is not None and held["kind"] == "guard"
+            stays = not context.options.delivers_all and held is not None and held["kind"] == "guard"
             if held is not None and not held["cause"].startswith(DMS_CAUSE) and not stays:
                 lift_hold(connection, dealer.id)
 

@@ -99,12 +99,14 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
             if not context.options.dry_run:
                 hold_unaccounted(context, dealer, stopped[dealer.id])
 
+    day = context.options.day
+
     def deliver_one(dealer: DealerSettings) -> DealerDelivery:
         options = DeliveryOptions(
             dry_run=context.options.dry_run,
             allow_mass_change=context.options.allow_mass_change,
             deliver_history=context.options.deliver_history,
-            window=context.options.window,
+            window=context.options.window if day is None else (day, day),
             numbers=context.options.numbers,
             force=context.options.force,
             open_list_emptied=emptied[dealer.id],

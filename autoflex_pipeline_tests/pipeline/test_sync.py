@@ -5,6 +5,9 @@ The first two go through the job, as the command does; the others through the sa
 
 from __future__ import annotations
 
+import json
+
+from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, line, load, order, relation, vehicle
 
 
@@ -287,3 +290,20 @@ def test_a_part_that_does_not_exist_is_not_waited_for(world: World) -> None:
     load(world, orders=1)
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261210T083000", vehicle_id=404, plan_date_to=None)
     assert world.run()["dealers"][JANSEN]["delivery"]["created"] == 1
+
+
+def test_a_first_day_is_sent_alone_and_the_next_sync_sends_the_rest(world: World) -> None:
+    """Getting started spoke of one day, and the command sent every open work order."""
+    load(world, orders=3)
+    world.autoflex.change(JANSEN, "order", 50002, plan_date_from="20261124T083000", plan_date_to=None)
+    done = command(world, "sync", "--dealer", JANSEN, "--day", "2026-11-24", "--json")
+    assert done.code == 0, done.err
+    summary = json.loads(done.out)["dealers"][JANSEN]
+    assert (summary["extracted"]["order"], summary["delivery"]["created"], summary["delivery"]["pending"]) == (3, 1, 0)
+    assert [world.held(number) is not None for number in ("50001", "50002", "50003")] == [False, True, False]
+    assert world.look()[JANSEN].has_work, "the schedule, when it is switched on, goes on with the rest"
+    assert json.loads(command(world, "sync", "--dealer", JANSEN, "--json").out)["dealers"][JANSEN]["delivery"] == {
+        **summary["delivery"], "created": 2, "unchanged": 1,
+    }  # fmt: skip
+    assert "must be YYYY-MM-DD" in command(world, "sync", "--day", "vandaag").err
+    assert command(world, "sync", "--day", "2026-11-24", "--from", "2026-11").code == 2
