@@ -55,6 +55,9 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     page.goto(f"{demo.dagster}/runs")
     expect(page.get_by_text("3 partitions").first).to_be_visible()
     assert runs_of(demo, page, "backfill") == ["SUCCESS"]
+    page.goto(f"{demo.dagster}/assets/orders_by_month?view=checks")
+    for month in ("2026-09", "2026-10", "2026-11"):
+        expect(page.get_by_text(month, exact=True).first).to_be_visible()
     page.goto(f"{demo.dagster}/assets/appointment?view=events")
     expect(page.get_by_text("accepted").first).to_be_visible()
 

@@ -145,3 +145,21 @@ def test_a_backfill_from_the_page_of_the_asset_is_not_trimmed_away(world: World,
     assert definitions.resolve_job_def("trim").execute_in_process(instance=instance, run_config=trim).success
     assert counted(instance) == {key: 1}
     assert {run.job_name for run in instance.get_runs()} == {"__ASSET_JOB", "trim"}
+
+
+def test_a_run_from_the_jobs_page_reads_all_cells_of_its_range_and_no_other(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    """Dagster marks each run of a backfill with the first of all cells: only that one was read, in every run."""
+    history(world)
+    load(world, DEVRIES, orders=1)
+    job = build_definitions(world.installation).resolve_job_def("backfill")
+    tags = {
+        RANGE_START: partition_key(JANSEN, "2026-09"),
+        RANGE_END: partition_key(JANSEN, "2026-11"),
+        "dagster/partition/dealer": DEVRIES,
+        "dagster/partition/month": "2026-09",
+    }
+    assert job.execute_in_process(instance=instance, tags=tags).success
+    assert counted(instance).keys() == {partition_key(JANSEN, month) for month in ("2026-09", "2026-10", "2026-11")}
+    assert world.autoflex.requests(DEVRIES) == 0

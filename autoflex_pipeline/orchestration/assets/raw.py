@@ -8,10 +8,17 @@ from typing import Any
 
 import dagster as dg
 
-from autoflex_pipeline.orchestration.assets.stepping import ONE_RUN, Context, Materialized, run_context, seconds_since
+from autoflex_pipeline.orchestration.assets.stepping import (
+    ONE_RUN,
+    Context,
+    Materialized,
+    asked_months,
+    run_context,
+    seconds_since,
+)
 from autoflex_pipeline.orchestration.metadata import raw_schema, read_metadata
 from autoflex_pipeline.orchestration.months import BY_MONTH, NOT_A_MATERIALIZATION, month_events
-from autoflex_pipeline.orchestration.partitions import dealer_months, months_by_dealer
+from autoflex_pipeline.orchestration.partitions import dealer_months
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.runs.asking import ReadReport
 from autoflex_pipeline.runs.context import RunContext
@@ -47,7 +54,7 @@ def raw_assets(dealer_ids: Sequence[str]) -> list[dg.AssetsDefinition]:
     ) -> Materialized:
         started = monotonic()
         run = run_context(context, installation, options)
-        report = read_months(run, months_by_dealer(context.partition_keys))
+        report = read_months(run, asked_months(context, installation))
         for event in month_events(BY_MONTH, report.months):
             context.log_event(event)
         for read in report.months:

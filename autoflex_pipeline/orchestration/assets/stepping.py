@@ -13,6 +13,7 @@ from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.partitions import PARTITION, RANGE_END, RANGE_START, months_by_dealer
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource, failure
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.sources.window import month_bounds, months_between
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 """Any number of months is one run: of every asset of the job, or Dagster starts a run for each month."""
@@ -36,6 +37,17 @@ def run_context(context: Context, installation: Installation, options: RunOption
         return installation.run_context(context.run.run_id, chosen)
     except PipelineError as error:
         raise failure(error) from None
+
+
+def asked_months(context: Context, installation: Installation) -> dict[str, list[tuple[date, date]]]:
+    """Of each dealer the months (first and last days) that the run was asked for.
+
+    Not from ``context.partition_keys``: of a backfill that was launched on its job's page Dagster gives only the very
+    first of all cells there, also to the runs of other dealers (1.13). The tags of the range are right.
+    """
+    months = sorted(key.partition("|")[2] for key in _asked_keys(context))
+    spans = [month_bounds(month) for month in months_between(months[0], months[-1])]
+    return dict.fromkeys(_dealers_of_months(context, installation), spans)
 
 
 def _dealers_of_months(context: Context, installation: Installation) -> tuple[str, ...]:
