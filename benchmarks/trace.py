@@ -67,6 +67,26 @@ def make_installation(folder: Path, count: int) -> None:
         )
 
 
+def one_raw_record(folder: Path, number: str) -> tuple[str, int]:
+    """The hash of an order's first raw record, and how many versions its appointment has: history, or the run stops."""
+    settings = load_settings(folder / "autoflex.toml")
+    with Warehouse(settings.warehouse.path).open() as connection:
+        key = {"dealer": "dealer-3", "number": number}
+        (raw_hash,) = connection.execute(
+            "SELECT min_by(raw_hash, seq) FROM raw_record WHERE dealer_id = $dealer AND entity = 'order' "
+            "AND record_key = $number",
+            key,
+        ).fetchall()[0]
+        ((versions,),) = connection.execute(
+            "SELECT (SELECT count(*) FROM appointment WHERE dealer_id = $dealer AND dms_number = $number) "
+            "+ (SELECT count(*) FROM appointment_past WHERE dealer_id = $dealer AND dms_number = $number)",
+            key,
+        ).fetchall()
+    if versions < 2:
+        raise RuntimeError("the appointments of this benchmark have no history")
+    return raw_hash, versions
+
+
 def timed(folder: Path, *arguments: str) -> float:
     """Seconds of the whole command, from its start to its end."""
     began = time.perf_counter()
@@ -95,9 +115,12 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         make_installation(folder, arguments.appointments)
     number = str(50_000 + arguments.appointments // DEALERS // 2)
+    raw_hash, versions = one_raw_record(folder, number)
+    print(f"{arguments.appointments:,} appointments of {versions} versions each", flush=True)
     questions = {
         "by WO number": ("--dealer", "dealer-3", f"2026-{number}", "--json"),
         "by DMS number": ("--dealer", "dealer-3", number),
+        "forward from a raw record": ("--raw", raw_hash[:12]),
         "by plate": ("--dealer", "dealer-3", f"gh {7000 + 12} j", "--json"),
         "nothing found": ("--dealer", "dealer-3", "9999-99999"),
     }
