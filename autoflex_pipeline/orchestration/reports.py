@@ -31,7 +31,7 @@ def quarantine_table(connection: duckdb.DuckDBPyConnection) -> tuple[dg.Metadata
     ).fetchall()
     records = [
         dg.TableRecord(
-            {"dealer": row[0], "entity": row[1], "rule": row[2], "field": row[3], "what_to_do": row[4], "rows": row[5]}
+            {"dealer": row[0], "entity": row[1], "rule": row[2], "field": row[3], "rows": row[5], "what_to_do": row[4]}
         )
         for row in rows[:ROWS_SHOWN]
     ]

@@ -88,6 +88,13 @@ def test_a_run_leaves_pictures_and_a_preview_with_what_is_personal_struck_out(de
     assert desks[0].numbers("appointment")["dagster/row_count"] == 3
 
 
+def test_the_reasons_of_rejection_have_their_numbers_where_they_are_seen(desks: tuple[Desk, Desk]) -> None:
+    """The text of what to do stood before them and pushed them out of the page."""
+    (row,) = desks[0].metadata["quarantine"]["by_rule"].records
+    assert list(row.data) == ["dealer", "entity", "rule", "field", "rows", "what_to_do"]
+    assert (row.data["rule"], row.data["rows"]) == ("wo_number_missing", 1)
+
+
 def test_every_check_is_judged_in_every_run_and_says_how_it_stands(desks: tuple[Desk, Desk]) -> None:
     for desk in desks:
         for check in CHECKS:
