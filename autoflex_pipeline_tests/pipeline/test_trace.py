@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_nothing_found_says_what_was_searched_what_is_near_and_who_knows_it(worl
 
 
 def test_before_the_first_run_the_command_says_so_and_makes_no_file(world: World) -> None:
+    shutil.rmtree(world.folder / "data")
     done = CliRunner().invoke(app, ["trace", "--config", str(world.config), "--dealer", JANSEN, "50001"])
     assert "run `autoflex-pipeline sync` first" in str(done.exception)
     assert not (world.folder / "data" / "warehouse.duckdb").exists()
