@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("staging", "delivery", "look", "trace")
+NAMES = ("staging", "delivery", "look", "trace", "sync")
 
 
 def main() -> int:
