@@ -65,8 +65,8 @@ def prepare(
         projection = projections.get((dealer.id, number))
         if projection is None:  # it left staging while this run was under way
             continue
-        acknowledged, open_rows = known.get(number), unanswered.get(number, [])
-        retry = _to_retry(candidate, open_rows, newest.get(number, 0), acknowledged)
+        acknowledged, open_rows, last_number = known.get(number), unanswered.get(number, []), newest.get(number, 0)
+        retry = _to_retry(candidate, open_rows, last_number, acknowledged)
         if retry is not None:
             prepared.intents.append(retry)
             continue
@@ -82,7 +82,7 @@ def prepare(
             prepared.equal.append(number)
             equal_rows.append(acknowledged | {"document_hash": candidate.document_hash})
             continue
-        intent_number = newest.get(number, 0) + 1
+        intent_number = last_number + 1
         prepared.intents.append(
             Intent(
                 candidate,
