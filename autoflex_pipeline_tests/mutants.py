@@ -43,8 +43,10 @@ LIBRARIES = (
     "pytest_timeout", "sqlalchemy.dialects.sqlite",
 )  # fmt: skip
 """What is else imported only while the tests run, by each fork anew."""
-SECONDS_OF_WORK, SECONDS = 15, 120
-"""A mutant whose tests compute or take longer is noticed by that."""
+SECONDS_OF_WORK = 15
+"""A mutant whose tests compute longer is noticed by that."""
+TIMES_AS_LONG = 5
+"""So is one whose tests take so many times as long as without it, and ten seconds."""
 
 CLAIRE, STATE, READING = "unit/claire/", "unit/state/", "unit/reading/"
 TESTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -99,7 +101,7 @@ class Copy:
     """A copy of the repository that this process has imported, and whose files are changed for a moment."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.seconds = folder, 300
         for name in (*PACKAGES, "pyproject.toml"):
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
@@ -133,7 +135,7 @@ class Copy:
         code = 1
         try:  # whatever a mutant raises ends the fork, and never goes on as this program
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_OF_WORK, SECONDS_OF_WORK))
-            signal.alarm(SECONDS)
+            signal.alarm(self.seconds)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
@@ -192,8 +194,10 @@ def run(
     result = Result(len(every), len(every) - len(chosen))
     if only:
         chosen = [mutant for mutant in chosen if any(text in mutant.change for text in only)]
+    copied.seconds, began = 300, time.monotonic()
     if copied.notices(file, text, tests):
         raise SystemExit(f"{module}: its tests fail without any mutant")
+    copied.seconds = 10 + round(TIMES_AS_LONG * (time.monotonic() - began))
     for mutant in random.Random(seed).sample(chosen, min(sample or len(chosen), len(chosen))):
         if time.monotonic() > until:
             break
