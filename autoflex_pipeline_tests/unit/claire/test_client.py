@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -471,3 +472,41 @@ def test_a_key_that_is_not_there_is_named_with_its_dealer(monkeypatch: pytest.Mo
     )
     with ClaireConnections(settings) as connections, pytest.raises(ConfigurationError, match=r"ONE.*'a'"):
         connections.get(dealer("a"))
+
+
+def test_an_answer_as_a_whole_gets_twice_the_time_of_a_try(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def within(seconds: float) -> AbstractContextManager[None]:
+        given.append(seconds)
+        return nullcontext()
+
+    monkeypatch.setattr(client, "whole_within", within)
+    claire.sends(taken())
+    assert given == [30]
+
+
+def test_an_answer_that_is_not_read_to_its_end_is_let_go_of(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(httpx.SyncByteStream):
+        is_closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b"x" * 1000
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    stream = Endless()
+    answer = httpx.Response(200, stream=stream)
+    monkeypatch.setattr(claire.connection._transport, "handle_request", lambda _: answer)
+    assert claire.sends(taken(), once=True).result == "failed"
+    assert stream.is_closed
+
+
+def test_closing_ends_the_kept_connections_and_the_limiter(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    for name in ("_transport", "_rate"):
+        monkeypatch.setattr(getattr(claire.connection, name), "close", lambda name=name: closed.append(name))
+    claire.connection.close()
+    assert closed == ["_transport", "_rate"]
