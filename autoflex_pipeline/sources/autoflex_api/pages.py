@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from autoflex_pipeline.errors import SourceError
@@ -17,6 +17,9 @@ MAX_CRAWL_CHARACTERS = 1_000_000_000
 
 MAX_STALLED_PAGES = 3
 """Pages in a row that bring nothing new, after which a list is taken to repeat itself for ever."""
+
+MAX_PASSED_OVER = 10
+"""Pages that fail one by one while the others come, in one reading; beyond them the list is given up."""
 
 MAX_CRAWLS = 3
 """A crawl, and two more when rows were seen to move between its pages."""
@@ -99,10 +102,14 @@ Fetch = Callable[[int], Page]
 
 @dataclass(slots=True)
 class _Round:
-    """One reading of a list: its pages, and why it broke off."""
+    """One reading of a list: its pages, and why it broke off.
+
+    ``next_page`` is the one to go on with where a page failed.
+    """
 
     pages: list[Page]
     error: str | None = None
+    next_page: int | None = None
     filter_ignored: bool = False
     refused: bool = False
 
@@ -129,11 +136,15 @@ def crawl(
     for at once.
 
     A key on two pages shows that rows moved meanwhile, and one that moved up may have been missed: then the list is
-    read again (up to twice) and the readings are united, the last one read winning.
+    read again (up to twice) and the readings are united, the last one read winning. A page that fails costs no other:
+    those after it are read too, as long as any comes; the list is then incomplete.
     """
     rounds: list[_Round] = []
     while True:
-        latest = _read_once(fetch, workers, expected_pages, enough)
+        latest = _past_failed_pages(
+            _read_once(fetch, workers, expected_pages, enough),
+            lambda number: _read_once(fetch, workers, None, enough, first=number),
+        )
         rounds.append(latest)
         if latest.error is not None or not latest.shifted or len(rounds) == MAX_CRAWLS:
             return Crawl(
@@ -147,15 +158,30 @@ def crawl(
         expected_pages = len(latest.pages)
 
 
+def _past_failed_pages(begun: _Round, read_from: Callable[[int], _Round]) -> _Round:
+    """A reading and what follows the pages that failed in it; two in a row end it: the DMS is gone."""
+    pages, latest = begun.pages, begun
+    for _ in range(MAX_PASSED_OVER):
+        if latest.next_page is None or not latest.pages:
+            break
+        latest = read_from(latest.next_page)
+        pages = pages + latest.pages
+    return replace(begun, pages=pages)
+
+
 def _read_once(
-    fetch: Fetch, workers: Workers, expected_pages: int | None, enough: Callable[[Page], bool] | None
+    fetch: Fetch,
+    workers: Workers,
+    expected_pages: int | None,
+    enough: Callable[[Page], bool] | None,
+    first: int = 1,
 ) -> _Round:
     pages: list[Page] = []
     seen: tuple[set[str], set[str]] = (set(), set())
     stalled = characters = 0
     while True:
-        first = len(pages) + 1
-        numbers = range(first, min(first + _wave(len(pages), expected_pages, workers.width), MAX_PAGES + 1))
+        number = first + len(pages)
+        numbers = range(number, min(number + _wave(len(pages), expected_pages, workers.width), MAX_PAGES + 1))
         if not numbers:
             return _Round(pages, f"there are more than {MAX_PAGES} pages; the rest was not read")
         # Pages of a wave may lie beyond the end, where a DMS may refuse them: that says nothing about the others.
@@ -163,7 +189,9 @@ def _read_once(
         for place, outcome in enumerate(outcomes):
             if outcome.value is None:
                 later = [other.value for other in outcomes[place:] if other.value is not None]
-                return _broken_off(pages + later, [other.error for other in outcomes[place:]])
+                # One that was left out because another had failed is still to be asked for.
+                next_page = outcome.item if outcome.error is None else outcome.item + 1
+                return _broken_off(pages + later, next_page, [other.error for other in outcomes[place:]])
             page = outcome.value
             pages.append(page)
             characters += page.characters
@@ -196,13 +224,14 @@ def _repeating(pages: list[Page]) -> _Round:
     )
 
 
-def _broken_off(pages: list[Page], errors: list[SourceError | None]) -> _Round:
+def _broken_off(pages: list[Page], next_page: int, errors: list[SourceError | None]) -> _Round:
     """A reading that failed: with its first error, or, where pages were asked for at once, with the ignored filter."""
     known = [error for error in errors if error is not None]
     ignored = next((error for error in known if isinstance(error, FilterIgnoredError)), None)
     return _Round(
         pages,
         str(ignored or known[0]),
+        next_page=next_page if ignored is None else None,
         filter_ignored=ignored is not None,
         refused=not pages and isinstance(known[0], RefusedRequestError),
     )

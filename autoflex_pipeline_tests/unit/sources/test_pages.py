@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import pages
 from autoflex_pipeline.sources.autoflex_api.pages import Page, Row, crawl
 from autoflex_pipeline.sources.autoflex_api.workers import Workers
@@ -106,6 +107,36 @@ def test_crawl_that_breaks_off_keeps_what_it_read(width: int) -> None:
     assert reading.pages is None
     assert 12 <= len(reading.records) < 30
     assert "503" in (reading.error or "")
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("failing", [{2}, {2, 5}, {8}])
+def test_a_page_that_fails_costs_no_other_page(width: int, failing: set[int]) -> None:
+    rows = rows_of(*range(24))
+
+    def fail(number: int) -> None:
+        if number in failing:
+            raise SourceError(f"page {number} cannot be read")
+
+    result = crawl("order", server(rows, fail), Workers(width, "test"), expected_pages=8)
+    assert not result.complete
+    assert result.error in {f"page {number} cannot be read" for number in failing}
+    lost = {str(row) for page in failing for row in range((page - 1) * PAGE_SIZE, page * PAGE_SIZE)}
+    assert {record.key for record in result.records} == {str(number) for number in range(24)} - lost
+
+
+@pytest.mark.parametrize("gone_at", [1, 3])
+def test_a_dms_that_is_gone_is_given_up_after_two_pages(gone_at: int) -> None:
+    asked = []
+
+    def fail(number: int) -> None:
+        asked.append(number)
+        if number >= gone_at:
+            raise SourceError("out of reach")
+
+    result = crawl("order", server(rows_of(*range(24)), fail), ONE_BY_ONE)
+    assert not result.complete
+    assert asked == list(range(1, gone_at + (1 if gone_at > 1 else 0) + 1))
 
 
 def test_pages_refused_beyond_a_shrunken_list_do_no_harm() -> None:
