@@ -17,6 +17,7 @@ from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
 from autoflex_pipeline.claire.plan import Plan, make_plan
 from autoflex_pipeline.claire.policies import Candidate
 from autoflex_pipeline.claire.sending import Sender
+from autoflex_pipeline.collecting import collecting_rarely
 from autoflex_pipeline.errors import ConfigurationError, StoreBusyError
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.state import StateStore, outbox
@@ -56,7 +57,7 @@ def deliver_dealer(
     """
     delivery = _Delivery(dealer, settings, warehouse, state, connections, options or DeliveryOptions(), run_id, clock)
     try:
-        with dealer_lock(state.path, dealer.id, wait_seconds=wait_seconds):
+        with dealer_lock(state.path, dealer.id, wait_seconds=wait_seconds), collecting_rarely():
             return delivery.run()
     except StoreBusyError as error:
         return DealerDelivery(error=str(error), error_kind="busy")

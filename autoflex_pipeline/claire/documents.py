@@ -5,7 +5,7 @@ Only its hash is stored (table ``document``); the texts of the few that go out a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -62,7 +62,23 @@ def projections(
     )
     connection.execute(_projection_sql(""))
     rows = connection.execute("SELECT dealer_id, dms_number, projection FROM projected").fetchall()
-    return {(dealer_id, dms_number): _version(msgspec.json.decode(text)) for dealer_id, dms_number, text in rows}
+    return _Decoded({(dealer_id, dms_number): text for dealer_id, dms_number, text in rows})
+
+
+class _Decoded(Projections):
+    """Decodes each when it is asked for: thousands at once would let the first request wait, and fill the memory."""
+
+    def __init__(self, texts: dict[tuple[str, str], str]) -> None:
+        self._texts = texts
+
+    def __getitem__(self, key: tuple[str, str]) -> Version:
+        return _version(msgspec.json.decode(self._texts[key]))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 def _version(projected: dict[str, Any]) -> Version:

@@ -60,7 +60,7 @@ STEPS = {
     "claire.delivery._Delivery._write_plan": "why documents do not go yet",
     "claire.delivery._Delivery._built": "look at the documents to send",
     "claire.delivery._Delivery._prepare": "intents, before their first request",
-    "claire.client.ClaireConnection._sent": "document sent to Claire, and its answer",
+    "claire.client.ClaireConnection._exchanged": "document sent to Claire, and its answer",
     "claire.sending.Sender._write": "acknowledgements, attempts, refusals",
     "runs.after_restore.compare_restored": "look at whether a restore asks for more",
     "claire.delivery._Delivery._compared": "look at whether a restore asks for Claire to be read",

@@ -58,7 +58,7 @@ class Claire:
             deadline_seconds=self.deadline_seconds,
         )
         self.connection = ClaireConnection(settings, SecretStr(KEY))
-        self.connection._transport = httpx.MockTransport(self._handle)  # type: ignore[assignment]
+        self.connection._new_transport = lambda: httpx.MockTransport(self._handle)  # type: ignore[method-assign,assignment,return-value]
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         assert len(self.requests) < 500, "no end of requests"
