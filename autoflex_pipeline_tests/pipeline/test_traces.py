@@ -55,7 +55,7 @@ def test_a_run_is_one_trace_of_its_steps_and_their_dealers_with_counts_and_no_va
     world: World, collector: Receiver
 ) -> None:
     load(world, orders=3)
-    world.tick()
+    world.tick(publish=True)
     told = spans(collector)
     [run] = [span for span in told if span.name == "run"]
     run_steps = {span.name: span for span in told if span.parent_span_id == run.span_id}
