@@ -499,14 +499,17 @@ def test_an_answer_that_is_not_read_to_its_end_is_let_go_of(claire: Claire, monk
 
     stream = Endless()
     answer = httpx.Response(200, stream=stream)
-    monkeypatch.setattr(claire.connection._transport, "handle_request", lambda _: answer)
+    transport = httpx.MockTransport(lambda _: answer)
+    monkeypatch.setattr(transport, "handle_request", lambda _: answer)
+    monkeypatch.setattr(claire.connection, "_new_transport", lambda: transport)
     assert claire.sends(taken(), once=True).result == "failed"
     assert stream.is_closed
 
 
 def test_closing_ends_the_kept_connections_and_the_limiter(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
-    for name in ("_transport", "_rate"):
-        monkeypatch.setattr(getattr(claire.connection, name), "close", lambda name=name: closed.append(name))
+    transport = ClaireConnection._new_transport(claire.connection)
+    for name, kept in (("transport", transport), ("rate", claire.connection._rate)):
+        monkeypatch.setattr(kept, "close", lambda name=name: closed.append(name))
     claire.connection.close()
-    assert closed == ["_transport", "_rate"]
+    assert closed == ["transport", "rate"]
