@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -72,7 +75,8 @@ class Claire:
     def sends(self, *answers: Answer, once: bool = False) -> Outcome:
         self.answers = list(answers)
         self.requests.clear()
-        return self.connection.import_appointment('{"dms_nr":"7"}', "the-key", self.stop, once=once)
+        options = {"once": True} if once else {}
+        return self.connection.import_appointment('{"dms_nr":"7"}', "the-key", self.stop, **options)
 
     def status(self, *answers: Answer, claire_id: str = "c1") -> str | None:
         self.answers = list(answers)
@@ -210,7 +214,7 @@ def test_what_claire_says_is_cut(claire: Claire) -> None:
     assert len(message) == 2_000
 
 
-@pytest.mark.parametrize("code", [302, 401, 404, 405, 418])
+@pytest.mark.parametrize("code", [300, 302, 401, 404, 405, 418])
 def test_a_fault_of_configuration_stops_the_connection_and_leaves_the_document_pending(
     claire: Claire, code: int
 ) -> None:
@@ -281,6 +285,14 @@ def test_the_pauses_between_tries_are_random_up_to_half_a_second_and_double(
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     claire.sends(*[httpx.Response(500)] * 8, taken())
     assert claire.time.waits == [0.5, 1, 2, 4, 8, 16]
+
+
+def test_the_pauses_between_tries_grow_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    claire = Claire(no_real_time(monkeypatch), deadline_seconds=600)
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    claire.sends(*[httpx.Response(500)] * 8, taken())
+    assert claire.time.waits == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    claire.connection.close()
 
 
 @pytest.mark.parametrize("code", [429, 503])
@@ -378,11 +390,12 @@ def test_a_status_that_is_no_text_is_no_answer(claire: Claire, body: Any) -> Non
 
 
 def test_a_question_is_tried_again_until_the_deadline_or_once(claire: Claire) -> None:
-    with pytest.raises(ClaireUnreachableError, match="Claire answered 503"):
-        claire.status(httpx.Response(503))
-    assert len(claire.requests) > 3
-    claire.connection.gate.succeeded()
-    claire.requests.clear()
+    for question in (claire.status, claire.status_by_number):
+        with pytest.raises(ClaireUnreachableError, match="Claire answered 503"):
+            question(httpx.Response(503))
+        assert len(claire.requests) > 3
+        claire.connection.gate.succeeded()
+        claire.requests.clear()
     for ask in (
         lambda: claire.connection.status_by_id("c1", claire.stop, once=True),
         lambda: claire.connection.status_by_number("101", "7", claire.stop, once=True),
@@ -512,4 +525,37 @@ def test_closing_ends_the_kept_connections_and_the_limiter(claire: Claire, monke
     for name, kept in (("transport", transport), ("rate", claire.connection._rate)):
         monkeypatch.setattr(kept, "close", lambda name=name: closed.append(name))
     claire.connection.close()
-    assert closed == ["transport", "rate"]
+    assert closed == ["_transport", "_rate"]
+
+
+def test_a_try_whose_time_went_by_while_it_waited_for_its_turn_gets_next_to_nothing(
+    claire: Claire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claire.connection._rate, "wait_for_turn", lambda: claire.time.wait(100))
+    claire.sends(taken())
+    assert claire.requests[0].extensions["timeout"]["read"] == 0.01
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
+    def drip(server: socket.socket) -> None:
+        with server, server.accept()[0] as connection:
+            connection.recv(10_000)
+            with suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20:
+                    connection.send(bytes([byte]))
+                    time.sleep(0.05)
+
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=drip, args=[server])
+    thread.start()
+    settings = ClaireSettings(
+        base_url=f"http://127.0.0.1:{server.getsockname()[1]}",
+        api_key_env="CLAIRE_KEY",
+        max_requests_per_second=0,
+        deadline_seconds=1,
+    )
+    connection = ClaireConnection(settings, SecretStr(KEY))
+    outcome = connection.import_appointment("{}", "the-key", DealerStop(), once=True)
+    connection.close()
+    thread.join()
+    assert outcome.message == "Claire gave no answer within 0.25 s"
