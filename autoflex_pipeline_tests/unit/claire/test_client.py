@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -28,6 +25,7 @@ from autoflex_pipeline.claire.client import (
 from autoflex_pipeline.errors import ConfigurationError
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings
 from autoflex_pipeline_tests.unit.claire.no_time import Time, no_real_time
+from autoflex_pipeline_tests.unit.dripping import dripping
 
 KEY = "planted-claire-key"
 TAKEN = {"id": "c1", "result": "created", "status": "New entry"}
@@ -537,25 +535,11 @@ def test_a_try_whose_time_went_by_while_it_waited_for_its_turn_gets_next_to_noth
 
 
 def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
-    def drip(server: socket.socket) -> None:
-        with server, server.accept()[0] as connection:
-            connection.recv(10_000)
-            with suppress(OSError):
-                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20:
-                    connection.send(bytes([byte]))
-                    time.sleep(0.05)
-
-    server = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=drip, args=[server])
-    thread.start()
-    settings = ClaireSettings(
-        base_url=f"http://127.0.0.1:{server.getsockname()[1]}",
-        api_key_env="CLAIRE_KEY",
-        max_requests_per_second=0,
-        deadline_seconds=1,
-    )
-    connection = ClaireConnection(settings, SecretStr(KEY))
-    outcome = connection.import_appointment("{}", "the-key", DealerStop(), once=True)
-    connection.close()
-    thread.join()
+    with dripping() as address:
+        settings = ClaireSettings(
+            base_url=address, api_key_env="CLAIRE_KEY", max_requests_per_second=0, deadline_seconds=1
+        )
+        connection = ClaireConnection(settings, SecretStr(KEY))
+        outcome = connection.import_appointment("{}", "the-key", DealerStop(), once=True)
+        connection.close()
     assert outcome.message == "Claire gave no answer within 0.25 s"

@@ -310,6 +310,7 @@ def test_a_probe_is_one_request_and_in_vain_ends_the_run(bench: Bench) -> None:
     bench.claire.outcomes["7"] = outcome("failed")
     bench.sender.probe([bench.intent("7")])
     assert bench.claire.asked == [("import", "7", True)]
+    assert bench.sender.tally.results == {"7": "failed"}
     assert bench.sender.tally.given_up
     assert bench.sender.is_stopped
     assert bench.sender.is_without_answer

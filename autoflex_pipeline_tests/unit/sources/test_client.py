@@ -18,6 +18,7 @@ from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import client
 from autoflex_pipeline.sources.autoflex_api.client import Answer, HttpClient, Tally
 from autoflex_pipeline.sources.autoflex_api.failures import RefusedRequestError, Secrets
+from autoflex_pipeline_tests.unit.dripping import dripping
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 URL = "https://dms.example/data/order?page=1"
@@ -39,7 +40,7 @@ class Dms:
         self.tally = Tally()
         self.during_wait: Callable[[], object] = lambda: None
         self.client = HttpClient(
-            **{"max_concurrency": 2, "max_requests_per_second": 0, "deadline_seconds": 60.0} | options,
+            **{"max_concurrency": 2, "max_requests_per_second": 0} | options,
             secrets=Secrets(["planted-token"]),
             transport=httpx.MockTransport(self._handle),
             sleep=self._sleep,
@@ -116,6 +117,7 @@ def test_what_may_pass_is_tried_again(dms: Dms, passing: Reply) -> None:
 @pytest.mark.parametrize(
     ("reply", "code", "said"),
     [
+        (httpx.Response(300), 300, "(no message)"),
         (httpx.Response(302), 302, "(no message)"),
         (httpx.Response(404, content=b"<html>"), 404, "(no message)"),
         (envelope(400, "bad planted-token field"), 400, "bad *** field"),
@@ -192,11 +194,18 @@ def test_the_dms_is_left_alone_as_long_as_it_asks_by_every_thread(dms: Dms) -> N
     assert sum(dms.waits) == pytest.approx(7, abs=0.6)
     assert min(dms.waits) >= 0
     dms.waits.clear()
-    dms.client._not_before = dms.now + 3
+    dms.client._not_before = dms.now + 0.5
     dms.get(FINE)
-    assert dms.waits == [3]
+    assert dms.waits == [0.5]
     dms.get(FINE)
-    assert dms.waits == [3]
+    assert dms.waits == [0.5]
+
+
+def test_while_one_thread_waits_as_it_was_asked_the_others_wait_too(dms: Dms) -> None:
+    not_before: list[float] = []
+    dms.during_wait = lambda: not_before.append(dms.client._not_before)
+    dms.get(httpx.Response(429, headers={"Retry-After": "7"}), FINE)
+    assert not_before == [7]
 
 
 def test_a_pause_asked_for_by_date_or_beyond_the_cap(dms: Dms) -> None:
@@ -221,6 +230,10 @@ def test_a_pause_of_nothing_is_the_usual_one(dms: Dms, monkeypatch: pytest.Monke
         (envelope(503, "down for planted-token"), "answered 503 down for ***;"),
         (httpx.Response(200, html="<html>"), "the body is not (whole) JSON (6 bytes, text/html);"),
         (httpx.Response(200, content=b"x"), "the body is not (whole) JSON (1 bytes, no content type);"),
+        (
+            httpx.Response(200, html="<html>", headers={"content-type": "x" * 51}),
+            f"the body is not (whole) JSON (6 bytes, {'x' * 50});",
+        ),
         (httpx.ConnectError("refused"), "no connection;"),
         (httpx.ReadError("planted-token"), "the connection broke off (ReadError);"),
     ],
@@ -262,11 +275,32 @@ def test_a_body_that_is_too_large_or_a_bomb_is_not_read_and_not_asked_for_again(
     assert len(dms.requests) == 2
 
 
+def test_an_answer_of_megabytes_is_read_and_none_that_memory_would_not_bear(dms: Dms) -> None:
+    assert dms.get(httpx.Response(200, json={"data": "x" * 5_000_000})).code == 200
+    assert client.MAX_BODY_BYTES < 100_000_000
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
+    with dripping() as address:
+        made = HttpClient(
+            max_concurrency=1,
+            max_requests_per_second=0,
+            secrets=Secrets([]),
+            now=lambda: NOW,
+            deadline_seconds=0.3,
+        )
+        with pytest.raises(SourceError, match="no answer in time"):
+            made.get(address, {}, "login", Tally())
+        made.close()
+
+
 def test_a_closed_client_asks_nothing_and_says_so(dms: Dms) -> None:
     dms.client.close()
     assert "its connection was closed; start it again" in dms.problem(FINE)
-    assert dms.requests == []
+    assert (dms.requests, dms.tally.requests) == ([], 0)
     assert dms.client._http.is_closed
+    with pytest.raises(SourceError, match="its connection was closed"):
+        dms.client.pause(1)
 
 
 def test_closing_ends_the_wait_for_another_try(dms: Dms) -> None:
@@ -282,6 +316,7 @@ def test_closed_while_a_request_was_under_way_that_is_what_is_said(dms: Dms, mon
 
     monkeypatch.setattr(dms.client, "_exchange", close_and_break)
     assert "its connection was closed" in dms.problem(FINE)
+    assert dms.waits == []
 
 
 def test_closing_ends_the_limiter(dms: Dms, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +345,7 @@ def test_a_redirect_is_not_followed_for_the_token_would_go_along(dms: Dms) -> No
 def test_the_library_logs_no_query(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="httpx")
     logger = logging.getLogger("httpx")
+    assert any(isinstance(each, client._WithoutQuery) for each in logger.filters)
     logger.info("HTTP Request: %s %s", "GET", httpx.URL("https://dms.example/login?password=planted"))
     logger.info("nothing to leave out")
     logger.info("%(named)s", {"named": "argument"})
