@@ -48,8 +48,8 @@ histories: install ## Random histories of six dealers, N=10000 of them; HISTORIE
 schemathesis: install ## N=1000 requests to each operation of both stand-ins' OpenAPI
 	EXAMPLES_PER_OPERATION=$(or $(N),1000) $(BIN)/pytest -q autoflex_pipeline_tests/faults/test_security_openapi.py
 
-mutants: install ## Small changes of difference, outbox, ledger, retry and absence that their tests must notice; SAMPLE=, SEED=
-	@$(BIN)/python -m autoflex_pipeline_tests.mutants --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
+mutants: install ## Small changes of difference, outbox, ledger, retry and absence that their tests must notice; OF=, SAMPLE=, SEED=
+	@$(BIN)/python -m autoflex_pipeline_tests.mutants $(OF) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
 
 check: install ## Format, lint, types, import rules, dependency audit where it can be reached
 	$(BIN)/ruff format --check .
