@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -510,20 +511,44 @@ def test_an_answer_that_is_not_read_to_its_end_is_let_go_of(claire: Claire, monk
 
     stream = Endless()
     answer = httpx.Response(200, stream=stream)
-    transport = httpx.MockTransport(lambda _: answer)
-    monkeypatch.setattr(transport, "handle_request", lambda _: answer)
+    transport = SimpleNamespace(handle_request=lambda _: answer)
     monkeypatch.setattr(claire.connection, "_new_transport", lambda: transport)
     assert claire.sends(taken(), once=True).result == "failed"
     assert stream.is_closed
 
 
 def test_closing_ends_the_kept_connections_and_the_limiter(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[str] = []
-    transport = ClaireConnection._new_transport(claire.connection)
-    for name, kept in (("transport", transport), ("rate", claire.connection._rate)):
-        monkeypatch.setattr(kept, "close", lambda name=name: closed.append(name))
+    closed: list[object] = []
+    kept = [ClaireConnection._new_transport(claire.connection) for _ in range(2)]
+    for each in (*kept, claire.connection._rate):
+        monkeypatch.setattr(each, "close", lambda each=each: closed.append(each))
     claire.connection.close()
-    assert closed == ["_transport", "_rate"]
+    assert closed == [*kept, claire.connection._rate]
+
+
+def test_a_connection_is_used_again_also_after_it_failed(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[httpx.BaseTransport] = []
+
+    def make() -> httpx.BaseTransport:
+        made.append(httpx.MockTransport(claire._handle))
+        return made[-1]
+
+    monkeypatch.setattr(claire.connection, "_new_transport", make)
+    claire.sends(httpx.Response(503), httpx.ReadError("reset"), taken())
+    claire.sends(taken())
+    assert len(made) == 1
+
+
+def test_of_idle_connections_the_one_that_was_used_last_goes_first(claire: Claire) -> None:
+    cold, warm = (httpx.MockTransport(claire._handle) for _ in range(2))
+    claire.connection._idle += [cold, warm]  # type: ignore[list-item]
+    assert claire.sends(taken()).result == "created"
+    assert claire.connection._idle == [cold, warm]
+
+
+def test_each_transport_has_one_connection(claire: Claire) -> None:
+    pool = ClaireConnection._new_transport(claire.connection)._pool
+    assert (pool._max_connections, pool._max_keepalive_connections) == (1, 1)
 
 
 def test_a_try_whose_time_went_by_while_it_waited_for_its_turn_gets_next_to_nothing(
