@@ -7,12 +7,8 @@ failure.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from autoflex_pipeline_tests.browser.chromium import find_chromium
@@ -32,9 +28,9 @@ def main(arguments: list[str]) -> int:
     without_browser = "browser" in chosen and find_chromium() is None
     if without_browser:
         chosen = [name for name in chosen if name != "browser"]
-    with _beside("browser") if "browser" in chosen else nullcontext(lambda: 0) as browser:
-        code = _pytest([name for name in chosen if name != "browser"], "-n", WORKERS, "--dist", "loadfile")
-        code = browser() or code
+    code = _pytest([name for name in chosen if name != "browser"], "-n", WORKERS, "--dist", "loadfile")
+    if "browser" in chosen:
+        code = _pytest(["browser"]) or code
     if without_browser:
         print("NOT RUN: the browser tests, because no Chromium was found (install Debian's chromium, or set CHROMIUM)")
         if os.environ.get("REQUIRE_BROWSER") == "1":
@@ -42,33 +38,11 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-@contextmanager
-def _beside(kind: str) -> Iterator[Callable[[], int]]:
-    """The tests of this kind run beside the block: they wait more than they work.
-
-    Gives what waits for their end, prints what they said, and gives their exit code.
-    """
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(_command([kind]), cwd=HERE.parent, stdout=said, stderr=subprocess.STDOUT) as process,
-    ):
-
-        def ended() -> int:
-            code = process.wait()
-            said.seek(0)
-            shutil.copyfileobj(said, sys.stdout.buffer)
-            sys.stdout.flush()
-            return code
-
-        yield ended
-
-
 def _pytest(kinds: list[str], *options: str) -> int:
-    return subprocess.run(_command(kinds, *options), cwd=HERE.parent, check=False).returncode if kinds else 0
-
-
-def _command(kinds: list[str], *options: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", *options, *(str(HERE / kind) for kind in kinds)]
+    if not kinds:
+        return 0
+    command = [sys.executable, "-m", "pytest", *options, *(str(HERE / kind) for kind in kinds)]
+    return subprocess.run(command, cwd=HERE.parent, check=False).returncode
 
 
 if __name__ == "__main__":
