@@ -12,7 +12,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FAILING = (errno.EIO, errno.EROFS)
 
 SIGNS_OF_NO_ROOM = ("No space left", "disk is full", "File too large", "quota exceeded")
-SIGNS_OF_FAILING = ("Input/output error", "disk I/O error", "Read-only file system", "readonly database")
+SIGNS_OF_FAILING = (
+    "Input/output error", "disk I/O error", "fsync failed", "Read-only file system", "readonly database",
+)  # fmt: skip
 """What DuckDB and SQLite say of it, in the system's words or their own (seen by making both happen, 2026-11)."""
 
 ROOM = "make room there, then run again: what was committed stays, the rest is done anew"

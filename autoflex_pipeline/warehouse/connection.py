@@ -84,7 +84,8 @@ class Warehouse:
         Gives the rows of each table.
         """
         with self._lock(), _private_files():
-            connection = self._connect()
+            with self._errors_told():
+                connection = self._connect()
             try:
                 connection.execute("CHECKPOINT")
                 rows = rows_by_table(connection)

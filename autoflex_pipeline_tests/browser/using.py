@@ -51,9 +51,20 @@ def schedule_off(demo: Demo, page: Page, name: str = "every_minute") -> Iterator
     state_id = ask(demo, page, find, it=schedule)["scheduleOrError"]["scheduleState"]["id"]
     stop = "mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
     start = "mutation($it: ScheduleSelector!) { startSchedule(scheduleSelector: $it) { __typename } }"
+    ticks = (
+        "query($it: ScheduleSelector!) { scheduleOrError(scheduleSelector: $it) "
+        "{ ... on Schedule { scheduleState { ticks(limit: 1) { status } } } } }"
+    )
+    under_way = {"QUEUED", "NOT_STARTED", "STARTING", "STARTED"}
+
+    def is_looking() -> bool:
+        """Whether a look is going on: it may still ask for a run."""
+        found = ask(demo, page, ticks, it=schedule)["scheduleOrError"]["scheduleState"]["ticks"]
+        return any(tick["status"] == "STARTED" for tick in found)
+
     assert ask(demo, page, stop, id=state_id)["stopRunningSchedule"]["__typename"] == "ScheduleStateResult"
     try:
-        until(page, lambda: not {"QUEUED", "NOT_STARTED", "STARTING", "STARTED"} & set(runs_of(demo, page, "sync")))
+        until(page, lambda: not is_looking() and not under_way & set(runs_of(demo, page, "sync")))
         yield
     finally:
         assert ask(demo, page, start, it=schedule)["startSchedule"]["__typename"] == "ScheduleStateResult"

@@ -102,22 +102,22 @@ def test_a_delivered_order_is_told_from_its_records_to_what_claire_holds(world: 
     assert found["differs"] == []
 
 
-@pytest.mark.parametrize("query", ["2026-50001", " 2026 50001", "202650001", "50001"])
-def test_an_order_is_found_however_its_number_is_typed(world: World, query: str) -> None:
+def test_an_order_is_found_however_its_number_is_typed(world: World) -> None:
     load(world, orders=2)
     world.tick()
-    assert one(world, query)["dms_number"] == "50001"
+    for query in ("2026-50001", " 2026 50001", "202650001", "50001"):
+        assert one(world, query)["dms_number"] == "50001", query
 
 
-@pytest.mark.parametrize("query", ["GH-123-J", "gh123j", "GH 123 J", "gh-12-3j"])
-def test_a_plate_gives_every_order_of_its_car_the_newest_first(world: World, query: str) -> None:
+def test_a_plate_gives_every_order_of_its_car_the_newest_first(world: World) -> None:
     load(world, orders=3)
     world.autoflex.change(JANSEN, "order", 50002, **LATER)
     world.autoflex.put(JANSEN, "vehicle", vehicle(7002, license_plate="12AB34"))
     world.autoflex.change(JANSEN, "order", 50003, vehicle_id=7002)
     world.tick()
-    answer = trace(world, "--dealer", JANSEN, query, "--json")
-    assert [each["dms_number"] for each in answer.json] == ["50002", "50001"]
+    for query in ("GH-123-J", "gh123j", "GH 123 J", "gh-12-3j"):
+        answer = trace(world, "--dealer", JANSEN, query, "--json")
+        assert [each["dms_number"] for each in answer.json] == ["50002", "50001"], query
 
 
 def test_a_number_that_the_order_no_longer_has_finds_it_too(world: World) -> None:

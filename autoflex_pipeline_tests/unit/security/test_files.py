@@ -30,7 +30,7 @@ def test_every_file_is_private_but_the_pseudonymised_copy(world: World) -> None:
         file.write('[lineage]\nopenlineage_file = "data/lineage.jsonl"\n')
     world.restart()
     load(world)
-    world.tick()
+    world.tick(publish=True)
     installation = world.installation
     back_up(installation.settings, installation.warehouse, installation.state, now=world.now)
     send_due(installation.settings, installation.state, lambda: datetime.now(world.now.tzinfo))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -15,6 +16,7 @@ from autoflex_pipeline.model import RAW_ENTITIES
 from autoflex_pipeline.staging import ORDER, StageCounts, StagingContext, stage_entities
 from autoflex_pipeline.staging.accounting import DealerAccount, account_run
 from autoflex_pipeline.warehouse.schema import ensure_schema
+from autoflex_pipeline.warehouse.tables import all_tables
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 DEALER = "garage-jansen"
@@ -74,13 +76,25 @@ ABSENT = object()
 """As a value: leave the field out of the record."""
 
 
+@cache
+def _made_tables() -> duckdb.DuckDBPyConnection:
+    """The tables of a warehouse, made once: that takes longer than most tests of a rule."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    ensure_schema(connection)
+    return connection
+
+
 class MemoryWarehouse:
-    """A warehouse without a file: the same tables, opened and committed the same way, without waiting for a disk."""
+    """A warehouse without a file: the same tables, opened and committed the same way, without waiting for a disk.
+
+    One at a time: a new one empties the tables of the one before.
+    """
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect(config={"threads": 1})
-        self._connection.execute("SET TimeZone = 'UTC'")
-        ensure_schema(self._connection)
+        self._connection = _made_tables()
+        for table in all_tables():
+            self._connection.execute(f"DELETE FROM {table.name}")
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
