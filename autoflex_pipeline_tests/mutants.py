@@ -67,7 +67,11 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     "retry": {
         "throttling.py": ("unit/test_throttling.py",),
         "claire/gate.py": (CLAIRE + "test_gate.py",),
-        "claire/client.py": (CLAIRE + "test_client.py",),
+        "claire/client.py": (
+            CLAIRE + "test_client.py",
+            CLAIRE + "test_client_questions.py",
+            CLAIRE + "test_client_connections.py",
+        ),
         "state/outages.py": (STATE + "test_outages.py",),
         "sources/autoflex_api/client.py": ("unit/sources/test_client.py", "unit/sources/test_failures.py"),
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -11,23 +11,7 @@ from sqlalchemy import Connection
 
 from autoflex_pipeline.claire.mirror import bring_up
 from autoflex_pipeline.state import ledger, outbox
-
-NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-
-
-def attempt(dms_number: str, result: str = "created", http_status: int | None = 200) -> dict[str, Any]:
-    return {
-        "dealer_id": "jansen",
-        "location_id": "101",
-        "dms_number": dms_number,
-        "intent_number": 1,
-        "attempted_at": NOW,
-        "result": result,
-        "http_status": http_status,
-        "message": None,
-        "fields_changed": "[]",
-        "run_id": "run-1",
-    }
+from autoflex_pipeline_tests.unit.attempts import NOW, attempt
 
 
 def acknowledge(state: Connection, dms_number: str, *, location: str = "101", document_hash: str = "hash") -> None:
@@ -55,7 +39,7 @@ def attempts(undone: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
 
 
 def test_every_column_is_copied(undone: duckdb.DuckDBPyConnection, state: Connection) -> None:
-    ledger.append(state, [attempt("1", "failed", None)])
+    ledger.append(state, [attempt("1", "failed", http_status=None)])
     acknowledge(state, "1")
     bring_up(undone, state)
     assert undone.execute("FROM delivery").fetchall() == [(1, "jansen", "1", NOW, "failed", None, None, "[]", "run-1")]

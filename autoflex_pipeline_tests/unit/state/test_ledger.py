@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import Connection, inspect
 
 from autoflex_pipeline.state import ledger
-
-NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-
-
-def attempt(dms_number: str, result: str = "created", **values: Any) -> dict[str, Any]:
-    return {
-        "dealer_id": "jansen",
-        "location_id": "101",
-        "dms_number": dms_number,
-        "intent_number": 1,
-        "attempted_at": NOW,
-        "result": result,
-        "http_status": 201,
-        "message": None,
-        "fields_changed": "[]",
-        "run_id": "run-1",
-    } | values
+from autoflex_pipeline_tests.unit.attempts import attempt
 
 
 def test_attempts_are_given_oldest_first_after_a_number_in_parts(state: Connection) -> None:
