@@ -114,7 +114,7 @@ class World:
     def run(self, *dealers: str, publish: bool = False, **options: Any) -> dict[str, Any]:
         """The same run and summary without Dagster, many times as fast; `test_domain.py` proves that both are alike.
 
-        The analysts' copy is made only where a test looks at it: that takes a third of the time of a run.
+        The analysts' copy is made only where a test looks at it.
         """
         run_id, settings = new_run_id(), self.installation.settings
         chosen = RunOptions(**{"dealers": dealers, "reread": True, **options})
@@ -158,7 +158,7 @@ def _toml(value: Any) -> str:
 
 @cache
 def _empty_stores() -> TemporaryDirectory[str]:
-    """The stores as the program makes them, without anything in them: copied, they cost a world a tenth."""
+    """The stores as the program makes them, without anything in them: made once, and copied for each world."""
     folder = TemporaryDirectory()
     with Warehouse(Path(folder.name) / "warehouse.duckdb").open():
         pass

@@ -78,7 +78,7 @@ ABSENT = object()
 
 @cache
 def _made_tables() -> duckdb.DuckDBPyConnection:
-    """The tables of a warehouse, made once: that takes longer than most tests of a rule."""
+    """The tables of a warehouse, made once for all tests of a process."""
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
     ensure_schema(connection)

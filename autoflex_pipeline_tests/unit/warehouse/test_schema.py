@@ -7,7 +7,7 @@ import pytest
 
 from autoflex_pipeline.model import MODELS, fields
 from autoflex_pipeline.warehouse import Warehouse
-from autoflex_pipeline.warehouse.schema import SCHEMA_VERSION, WarehouseVersionError, stored_version
+from autoflex_pipeline.warehouse.schema import COLUMN_NAME, SCHEMA_VERSION, WarehouseVersionError, stored_version
 from autoflex_pipeline.warehouse.tables import all_tables
 
 
@@ -31,6 +31,14 @@ def test_a_new_file_has_every_declared_table_and_column_with_a_comment(path: Pat
     assert all(declared.values())
     assert without == []
     assert {name for name, comment in views if comment} == {f"{entity}_history" for entity in MODELS}
+
+
+def test_nothing_but_its_columns_is_taken_for_a_column_of_a_table(path: Path) -> None:
+    """Else a column that an older file lacks could be passed over: the fields of a STRUCT would be found too."""
+    with Warehouse(path).open() as connection:
+        statements = dict(connection.execute("SELECT table_name, sql FROM duckdb_tables()").fetchall())
+    found = {name: sorted(COLUMN_NAME.findall(sql)) for name, sql in statements.items()}
+    assert found == {table.name: sorted(table.column_names) for table in all_tables()}
 
 
 def test_no_table_or_column_is_declared_twice() -> None:
