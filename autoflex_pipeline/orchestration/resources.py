@@ -112,6 +112,8 @@ class Installation:
         self.apis.close()
         if "claire" in self.__dict__:
             self.claire.close()
+        if "warehouse" in self.__dict__:
+            self.warehouse.close()
         if "state" in self.__dict__:
             self.state.close()
         if (teller := self.__dict__.get("teller")) is not None:

@@ -64,6 +64,7 @@ def close_run(context: RunContext, deliveries: Mapping[str, DealerDelivery]) -> 
             set_mark(connection, PUBLISH_WANTED, True)
     if not options.dry_run:
         emit_run(context.settings.lineage, context.run_id, made, now)
+    context.warehouse.shorten_log()
     return made
 
 

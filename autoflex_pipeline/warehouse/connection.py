@@ -26,14 +26,19 @@ SIGNS_OF_DAMAGE = ("Corrupt ", "not a valid DuckDB database", "Could not read en
 """What DuckDB 1.5 says of a file that was cut off, overwritten or emptied (seen by damaging files, 2026-11)."""
 
 
-LOG_BEFORE_CHECKPOINT = "1MB"
-"""A checkpoint writes the newest block of every changed table anew: at each closing it cost more than the changes.
+LOG_OF_A_SMALL_FILE, LOG_OF_A_LARGE_FILE = "16KB", "1MB"
+"""A log of this size is brought into the file by the commit that it is reached with (a checkpoint).
 
-Until it is due, changes are durable in the log, which the next opening reads; so the log is kept small."""
+Each opening reads the log again, which takes longer than to open the file: a run opens it a dozen times. A checkpoint
+writes the newest block of every changed column anew, which in a large file takes longer than a small change does; there
+the end of the run is early enough."""
 
 SMALL_BYTES = 32_000_000
 """In a file up to this size one thread is used: each of a run's hundreds of statements makes ready all its threads,
 which for so few rows takes a quarter longer than one thread takes for the whole."""
+
+NAME = "warehouse"
+"""What the file is called in statements, whatever its own name."""
 
 
 class WarehouseDamagedError(DamagedError):
@@ -44,6 +49,8 @@ class Warehouse:
     """The pipeline's own DuckDB file.
 
     ``wait_seconds`` bounds how long one use waits for another process; ``memory_limit`` is DuckDB's.
+
+    DuckDB itself is started once and kept, with nothing open in it: starting takes it longer than opening a file.
     """
 
     def __init__(self, path: Path, *, wait_seconds: float = 60, memory_limit: str = "1GB") -> None:
@@ -52,6 +59,14 @@ class Warehouse:
         self._memory_limit = memory_limit
         self._prepared: tuple[int, int] | None = None
         """The file whose schema is known to be this program's; a restored one is another file."""
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._is_small = True
+
+    def close(self) -> None:
+        """End DuckDB; the next opening starts it again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -75,7 +90,7 @@ class Warehouse:
                 _roll_back(connection)
                 raise
             finally:
-                connection.close()
+                self._disconnect(connection)
 
     @contextmanager
     def settled(self) -> Iterator[dict[str, int]]:
@@ -96,8 +111,19 @@ class Warehouse:
                     f"warehouse {self.path} cannot be settled ({_first_line(error)}); check the disk's room"
                 ) from None
             finally:
-                connection.close()
+                self._disconnect(connection)
             yield rows
+
+    def shorten_log(self) -> None:
+        """Bring the log into the file, so that the next run's openings need not read it; DiskError as ``open``."""
+        with self._errors_told(), self._lock(), _private_files():
+            if not _has_bytes(self.path.with_name(self.path.name + ".wal")):
+                return
+            connection = self._connect()
+            try:
+                connection.execute("CHECKPOINT")
+            finally:
+                self._disconnect(connection)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -127,6 +153,28 @@ class Warehouse:
             lock.release()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
+        if not self.path.exists():
+            self._create()
+        is_small = self.path.stat().st_size < SMALL_BYTES
+        if self._engine is None or is_small is not self._is_small:
+            self.close()
+            self._engine, self._is_small = self._started(is_small), is_small
+        self._attach(self._engine)
+        connection = self._engine.cursor()
+        connection.execute(f"USE {NAME}")
+        # DuckDB draws one on standard output where it takes the program for a session of a person.
+        connection.execute("SET enable_progress_bar = false")
+        return connection
+
+    def _disconnect(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Close the file. When DuckDB failed so that it is of no more use, it is ended, which closes the file too."""
+        connection.close()
+        try:
+            self._detach()
+        except duckdb.Error:
+            self.close()
+
+    def _started(self, is_small: bool) -> duckdb.DuckDBPyConnection:
         config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -134,12 +182,18 @@ class Warehouse:
             "preserve_insertion_order": False,
             "temp_directory": str(self.path.with_name(self.path.name + ".tmp")),
         }
-        if not self.path.exists():
-            self._create(config)
-        if self.path.stat().st_size < SMALL_BYTES:
+        if is_small:
             config["threads"] = 1
+        engine = duckdb.connect(config=config)
+        engine.execute("SET GLOBAL TimeZone = 'UTC'")
+        engine.execute("PRAGMA disable_checkpoint_on_shutdown")
+        longest_log = LOG_OF_A_SMALL_FILE if is_small else LOG_OF_A_LARGE_FILE
+        engine.execute(f"SET wal_autocheckpoint = '{longest_log}'")
+        return engine
+
+    def _attach(self, engine: duckdb.DuckDBPyConnection) -> None:
         try:
-            connection = duckdb.connect(str(self.path), config=config)
+            engine.execute(f"ATTACH {_literal(str(self.path))} AS {NAME}")
         except duckdb.IOException as error:
             if "Could not set lock" in str(error):
                 raise StoreBusyError(
@@ -151,14 +205,12 @@ class Warehouse:
             raise PipelineError(
                 f"warehouse {self.path} cannot be opened ({_first_line(error)}); check its mode, and the disk's room"
             ) from None
-        connection.execute("SET TimeZone = 'UTC'")
-        # DuckDB draws one on standard output where it takes the program for a session of a person.
-        connection.execute("SET enable_progress_bar = false")
-        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        connection.execute(f"SET wal_autocheckpoint = '{LOG_BEFORE_CHECKPOINT}'")
-        return connection
 
-    def _create(self, config: dict[str, str | bool | int | float | list[str]]) -> None:
+    def _detach(self) -> None:
+        if self._engine is not None:
+            self._engine.execute(f"DETACH {NAME}")
+
+    def _create(self) -> None:
         """A new file, made under another name: a crash must not leave a piece of one that then counts as damaged."""
         log = self.path.with_name(self.path.name + ".wal")
         if log.exists():
@@ -167,7 +219,7 @@ class Warehouse:
             )
         new = self.path.with_name(self.path.name + ".new")
         new.unlink(missing_ok=True)
-        duckdb.connect(str(new), config=config).close()
+        duckdb.connect(str(new), config={"threads": 1}).close()
         new.chmod(PRIVATE_MODE)
         new.replace(self.path)
 
@@ -208,12 +260,21 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
+def _literal(text: str) -> str:
+    """A SQL literal; ATTACH takes no bound values."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _is_damage(error: duckdb.Error) -> bool:
     return any(sign in str(error) for sign in SIGNS_OF_DAMAGE)
 
 
 def _first_line(error: duckdb.Error) -> str:
     return str(error).partition("\n")[0].removeprefix("IO Error: ")
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -40,7 +40,9 @@ from autoflex_pipeline_tests.faults import full_disk
 from autoflex_pipeline_tests.faults.system_calls import KILL, Call, Judge, install
 
 Kind = Literal["kill", "full disk", "I/O error"]
-BEFORE_A_WRITE = frozenset({"written", "create", "rename", "link", "symlink", "remove", "mkdir", "chmod", "sync"})
+BEFORE_A_WRITE = frozenset(
+    {"written", "checkpoint", "create", "rename", "link", "symlink", "remove", "mkdir", "chmod", "sync"}
+)
 """Moments after which something is written: a failing disk makes a difference there."""
 
 AUDITED = {
@@ -49,7 +51,8 @@ AUDITED = {
 }  # fmt: skip
 """What Python tells its audit hooks before it changes a file, and the name of that moment here."""
 
-CONNECT, OPEN = "warehouse.connection.Warehouse._connect", "warehouse.connection.Warehouse.open"
+ATTACH, OPEN = "warehouse.connection.Warehouse._attach", "warehouse.connection.Warehouse.open"
+SHORTEN_LOG = "warehouse.connection.Warehouse.shorten_log"
 PREPARE, SEAL = "warehouse.publishing._prepare", "warehouse.publishing._seal"
 """Places where DuckDB alone is at work: Python tells of nothing in them."""
 
@@ -241,7 +244,8 @@ def watched(reached: Reached, data: Path) -> Iterator[None]:
     changes = [
         (Warehouse, "open", _transaction(Warehouse.open, reached)),
         (StateStore, "begin", _transaction(StateStore.begin, reached)),
-        (Warehouse, "_connect", _told_after(Warehouse._connect, reached, CONNECT, "opened")),
+        (Warehouse, "_attach", _told_after(Warehouse._attach, reached, ATTACH, "opened")),
+        (Warehouse, "shorten_log", _told_around(Warehouse.shorten_log, reached, SHORTEN_LOG, "checkpoint", "settled")),
         (connection, "ensure_schema", _told_after(connection.ensure_schema, reached, OPEN, "migrated")),
         (publishing, "_prepare", _told_after(publishing._prepare, reached, PREPARE, "attached")),
         (publishing, "_seal", _told_after(publishing._seal, reached, SEAL, "written through")),
@@ -314,6 +318,16 @@ def _told_after(call: Callable[..., Any], reached: Reached, here: str, moment: s
     def told(*arguments: Any, **more: Any) -> Any:
         done = call(*arguments, **more)
         reached(here, moment)
+        return done
+
+    return told
+
+
+def _told_around(call: Callable[..., Any], reached: Reached, here: str, before: str, after: str) -> Callable[..., Any]:
+    def told(*arguments: Any, **more: Any) -> Any:
+        reached(here, before)
+        done = call(*arguments, **more)
+        reached(here, after)
         return done
 
     return told

@@ -226,6 +226,42 @@ def test_a_file_that_was_replaced_by_an_older_one_is_brought_up_by_a_process_tha
         assert connection.execute("SELECT count(*) FROM absence").fetchone() == (0,)
 
 
+def test_between_two_uses_another_process_can_open_the_file_though_duckdb_is_kept(path: Path) -> None:
+    warehouse = Warehouse(path)
+    add(warehouse, "1")
+    with held_by_another_process(path):
+        pass
+    assert keys(warehouse) == ["1"]
+
+
+def log_bytes(path: Path) -> int:
+    log = path.with_name(path.name + ".wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def test_a_long_log_is_in_the_file_after_its_commit_and_a_short_one_when_that_is_asked_for(path: Path) -> None:
+    warehouse = Warehouse(path)
+    with warehouse.open() as connection:
+        connection.execute("INSERT INTO restage SELECT 'd', 'order', repeat(i::VARCHAR, 20) FROM range(1000) t(i)")
+    assert log_bytes(path) == 0
+    add(warehouse, "1")
+    assert log_bytes(path) > 0
+    warehouse.shorten_log()
+    assert log_bytes(path) == 0
+    assert len(keys(Warehouse(path))) == 1001
+
+
+def test_a_file_that_has_grown_large_is_worked_on_with_all_threads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse = Warehouse(path)
+    monkeypatch.setattr("autoflex_pipeline.warehouse.connection.SMALL_BYTES", 1)
+    with duckdb.connect() as usual, warehouse.open() as connection:
+        threads = "SELECT current_setting('threads')"
+        assert connection.execute(threads).fetchone() == usual.execute(threads).fetchone()
+    monkeypatch.undo()
+    with warehouse.open() as connection:
+        assert connection.execute(threads).fetchone() == (1,)
+
+
 @pytest.fixture
 def usual_umask() -> Iterator[None]:
     before = os.umask(0o022)
