@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autoflex_pipeline.errors import DiskError
+from autoflex_pipeline.errors import DiskError, PipelineError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FAILING = (errno.EIO, errno.EROFS)
@@ -41,8 +41,10 @@ def disk_error(what: str, error: BaseException) -> DiskError | None:
 
 @contextmanager
 def disk_errors_told(what: str) -> Iterator[None]:
-    """Within the block, a file that cannot be written is told in one line (DiskError)."""
+    """Within the block, a file that cannot be written is told in one line (DiskError); what is told already stays."""
     try:
         yield
+    except PipelineError:
+        raise
     except Exception as error:
         raise disk_error(what, error) or error from None

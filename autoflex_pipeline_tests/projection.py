@@ -81,7 +81,10 @@ def _filled(row: Row) -> Row:
 
 
 def effects_out_of_order(world: World) -> list[str]:
-    """Intents that had more than one effect, effects of no intent, and effects that came after a newer intent's."""
+    """Intents that had more than one effect, effects of no intent, and effects that came after a newer intent's.
+
+    Of the intents that a restore forgot only the first is judged.
+    """
     with world.installation.state.begin() as state:
         numbers = {
             key: int(number) for key, number in state.execute(text("SELECT idempotency_key, intent_number FROM intent"))
@@ -97,7 +100,8 @@ def effects_out_of_order(world: World) -> list[str]:
         place = (effect["location_id"], effect["dms_nr"])
         number = numbers.get(effect["idempotency_key"])
         if number is None:
-            wrong.append(f"{place}: an effect of no known intent")
+            if effect["idempotency_key"] not in world.forgotten:
+                wrong.append(f"{place}: an effect of no known intent")
         elif number < newest.get(place, 0):
             wrong.append(f"{place}: intent {number} took effect after intent {newest[place]}")
         else:

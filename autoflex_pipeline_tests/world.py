@@ -61,6 +61,8 @@ class World:
         self.autoflex, self.claire = controls
         self.dms: AutoflexStore | None = None
         self.now = NOW
+        self.forgotten: set[str] = set()
+        """Idempotency keys of intents that are in no store any more, because a backup of before was put back."""
         self.config = folder / "autoflex.toml"
         self.configure()
         self.installation = Installation(self.config, clock=lambda: self.now)

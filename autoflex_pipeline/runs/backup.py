@@ -24,6 +24,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
+from autoflex_pipeline.disk import disk_errors_told
 from autoflex_pipeline.errors import DamagedError, RunRefusedError, StoreBusyError
 from autoflex_pipeline.runs.guards import MEGABYTE, Space, existing
 from autoflex_pipeline.settings import Settings
@@ -84,12 +85,11 @@ def back_up(settings: Settings, warehouse: Warehouse, state: StateStore, *, now:
     """Make a verified backup. On any error there is none, and the older ones stay.
 
     RunRefusedError without room for it; DamagedError when a store cannot be read whole; StoreBusyError when another
-    backup, or a store, is busy for more than a minute.
+    backup, or a store, is busy for more than a minute; DiskError when the disk is full all the same, or fails.
     """
     folder = settings.warehouse.backup_folder
     check_room_for(folder, [warehouse.path, state.path], settings)
-    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-    with _one_at_a_time(folder):
+    with disk_errors_told(f"a backup in {folder}"), _one_at_a_time(folder):
         for left_over in folder.glob(f"{MAKING}*"):  # a process that made one was killed
             shutil.rmtree(left_over)
         making = folder / f"{MAKING}{secrets.token_hex(4)}"
@@ -142,8 +142,9 @@ def read_backup(path: Path) -> Backup | None:
 def rotate(settings: Settings) -> list[str]:
     """Remove all but the ``backups_kept`` newest backups; gives the names of those removed."""
     old = backups(settings)[settings.warehouse.backups_kept :]
-    for backup in old:
-        shutil.rmtree(backup.path)
+    with disk_errors_told(f"the backups in {settings.warehouse.backup_folder}"):
+        for backup in old:
+            shutil.rmtree(backup.path)
     return [backup.name for backup in old]
 
 
@@ -285,6 +286,7 @@ def _private(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
     lock = FileLock(folder / ".lock", timeout=WAIT_SECONDS, mode=PRIVATE_FILE, poll_interval=0.05)
     try:
         lock.acquire()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from autoflex_pipeline.disk import disk_errors_told
 from autoflex_pipeline.errors import DamagedError, PipelineError
 from autoflex_pipeline.runs.backup import (
     PRIVATE_FOLDER,
@@ -87,12 +88,13 @@ def restore(settings: Settings, backup: Backup, *, now: datetime) -> Path:
 
     RunRefusedError while a run is going or without room; BackupDamagedError when the backup is not whole. Until the
     last check has passed nothing is touched; broken off after that, runs are refused until a restore has ended.
+    DiskError when the disk is full or fails.
     """
     paths = settings.warehouse
-    paths.path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-    with no_run(paths.state_path), Warehouse(paths.path).alone():
+    folder = paths.path.parent
+    with disk_errors_told(f"the stores in {folder}"), no_run(paths.state_path), Warehouse(paths.path).alone():
         verify(backup)
-        check_room_for(paths.path.parent, [backup.path / name for name in backup.files], settings)
+        check_room_for(folder, [backup.path / name for name in backup.files], settings)
         new = {WAREHOUSE: _beside(paths.path), STATE: _beside(paths.state_path)}
         try:
             for name, path in new.items():

@@ -81,7 +81,7 @@ class Warehouse:
                 if self._prepared != _identity(self.path) and ensure_schema(connection):
                     # Else each opening would make the tables anew from the log, until the log is long enough.
                     connection.commit()
-                    connection.execute("CHECKPOINT")
+                    self._checkpoint(connection)
                     connection.begin()
                 yield connection
                 connection.commit()
@@ -102,7 +102,7 @@ class Warehouse:
             with self._errors_told():
                 connection = self._connect()
             try:
-                connection.execute("CHECKPOINT")
+                self._checkpoint(connection)
                 rows = rows_by_table(connection)
             except duckdb.Error as error:
                 if _is_damage(error):
@@ -121,7 +121,7 @@ class Warehouse:
                 return
             connection = self._connect()
             try:
-                connection.execute("CHECKPOINT")
+                self._checkpoint(connection)
             finally:
                 self._disconnect(connection)
 
@@ -165,6 +165,10 @@ class Warehouse:
         # DuckDB draws one on standard output where it takes the program for a session of a person.
         connection.execute("SET enable_progress_bar = false")
         return connection
+
+    def _checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring the log into the file."""
+        connection.execute("CHECKPOINT")
 
     def _disconnect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Close the file. When DuckDB failed so that it is of no more use, it is ended, which closes the file too."""

@@ -31,7 +31,10 @@ from autoflex_pipeline import cli
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration import resources
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs import backup
+from autoflex_pipeline.runs.backup import back_up, backups
 from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.restore import restore
 from autoflex_pipeline.runs.retrying import retry_quarantined
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.warehouse import Warehouse, connection, publishing
@@ -41,7 +44,7 @@ from autoflex_pipeline_tests.faults.system_calls import KILL, Call, Judge, insta
 
 Kind = Literal["kill", "full disk", "I/O error"]
 BEFORE_A_WRITE = frozenset(
-    {"written", "checkpoint", "create", "rename", "link", "symlink", "remove", "mkdir", "chmod", "sync"}
+    {"written", "checkpoint", "copy", "create", "rename", "link", "symlink", "remove", "mkdir", "chmod", "sync"}
 )
 """Moments after which something is written: a failing disk makes a difference there."""
 
@@ -52,7 +55,8 @@ AUDITED = {
 """What Python tells its audit hooks before it changes a file, and the name of that moment here."""
 
 ATTACH, OPEN = "warehouse.connection.Warehouse._attach", "warehouse.connection.Warehouse.open"
-SHORTEN_LOG = "warehouse.connection.Warehouse.shorten_log"
+CHECKPOINT, COPY_STATE = "warehouse.connection.Warehouse._checkpoint", "runs.backup._copy_state"
+ROTATE = "runs.backup.rotate"
 PREPARE, SEAL = "warehouse.publishing._prepare", "warehouse.publishing._seal"
 """Places where DuckDB alone is at work: Python tells of nothing in them."""
 
@@ -82,18 +86,27 @@ class Crash:
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: a tick with these options, months of a backfill, validating the quarantine again, or a whole
-    command with Dagster in it."""
+    """What is run: a tick with these options, months of a backfill, validating the quarantine again, a backup as each
+    night makes it, putting the newest backup back, or a whole command with Dagster in it."""
 
     options: dict[str, Any] = field(default_factory=dict)
     months: Months | None = None
     retry_quarantine: bool = False
+    back_up: bool = False
+    restore: bool = False
     command: tuple[str, ...] = ()
 
     def go(self, installation: Installation) -> dict[str, Any]:
         """Do it; gives the summaries."""
         if self.command:
             return _command(installation, self.command)
+        if self.back_up:
+            back_up(installation.settings, installation.warehouse, installation.state, now=installation.clock())
+            backup.rotate(installation.settings)
+            return {}
+        if self.restore:
+            restore(installation.settings, backups(installation.settings)[0], now=installation.clock())
+            return {}
         options = RunOptions(**self.options) if self.months is None else options_of_months(self.months, **self.options)
         context = installation.run_context(new_run_id(), options)
         if self.retry_quarantine:
@@ -215,6 +228,7 @@ class _Steps:
         self.is_over = False
         self._crash, self._pipe, self._data, self._broken = crash, pipe, data, broken
         self._count = 0
+        self._has_crashed = False
         self._lock = Lock()
 
     def reached(self, place: str, moment: str) -> None:
@@ -223,7 +237,8 @@ class _Steps:
         with self._lock:
             self._count += 1
             step = f"{place}: {moment}"
-            is_it = self._count == self._crash.at or step == self._crash.at_step
+            is_it = not self._has_crashed and (self._count == self._crash.at or step == self._crash.at_step)
+            self._has_crashed |= is_it
             self._pipe.send(("step", f"! {step}" if is_it else step))
             if not is_it:
                 return
@@ -245,7 +260,9 @@ def watched(reached: Reached, data: Path) -> Iterator[None]:
         (Warehouse, "open", _transaction(Warehouse.open, reached)),
         (StateStore, "begin", _transaction(StateStore.begin, reached)),
         (Warehouse, "_attach", _told_after(Warehouse._attach, reached, ATTACH, "opened")),
-        (Warehouse, "shorten_log", _told_around(Warehouse.shorten_log, reached, SHORTEN_LOG, "checkpoint", "settled")),
+        (Warehouse, "_checkpoint", _told_around(Warehouse._checkpoint, reached, CHECKPOINT, "checkpoint", "settled")),
+        (backup, "_copy_state", _told_around(backup._copy_state, reached, COPY_STATE, "copy", "copied")),
+        (backup, "rotate", _told_around(backup.rotate, reached, ROTATE, "remove", "removed")),
         (connection, "ensure_schema", _told_after(connection.ensure_schema, reached, OPEN, "migrated")),
         (publishing, "_prepare", _told_after(publishing._prepare, reached, PREPARE, "attached")),
         (publishing, "_seal", _told_after(publishing._seal, reached, SEAL, "written through")),

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.runs.backup import BackupDamagedError, backups, verify
 from autoflex_pipeline.warehouse.analyst_tables import published_tables
 from autoflex_pipeline_tests.faults.crashing import Run
 from autoflex_pipeline_tests.projection import deviations, effects_out_of_order
@@ -38,6 +39,7 @@ ROTTEN, WO_NUMBER = 50003, "2026-50003"
 NEW, LEAVING, BILLED, WAITING = 60000, 70000, 80000, 90000
 """Numbers of orders begin here, by what becomes of them: they are new, leave the DMS, are billed long ago, wait."""
 LATER = "20270310T083000"
+ON_A_SMALL_DISK = {"min_free_mb": 0, "backups_kept": 1}
 
 
 NOT_PERSONAL = (
@@ -65,7 +67,7 @@ class Scenario:
 
 def begin(world: World) -> None:
     """What all scenarios start from: two dealers, in step."""
-    world.configure(warehouse={"min_free_mb": 0})
+    world.configure(warehouse=ON_A_SMALL_DISK)
     world.restart()
     load(world, JANSEN, orders=len(ORDERS), lines=1)
     own = {"vehicle_id": ROTTEN, "relation_id": ROTTEN}
@@ -189,7 +191,7 @@ def no_trouble(world: World) -> None:
 def silence(world: World, number: int) -> Counter[str]:
     """One order has changed, and Claire does not answer; a new one waits for its car, which the DMS does not give."""
     new = WAITING + number
-    world.configure(warehouse={"min_free_mb": 0}, claire={"deadline_seconds": 1})
+    world.configure(warehouse=ON_A_SMALL_DISK, claire={"deadline_seconds": 1})
     world.claire.set_fault("reset_before")
     world.autoflex.set_fault("status", dealer=JANSEN, endpoint="vehicle", status=403)
     world.autoflex.change(JANSEN, "order", ORDERS[0], notes=f"stilte {number}")
@@ -206,7 +208,7 @@ def silence(world: World, number: int) -> Counter[str]:
 
 def no_silence(world: World) -> None:
     """Claire answers again, and the DMS gives its cars."""
-    world.configure(warehouse={"min_free_mb": 0})
+    world.configure(warehouse=ON_A_SMALL_DISK)
     world.claire.clear_faults()
     world.autoflex.clear_faults()
 
@@ -216,6 +218,47 @@ def bad_then_retried(world: World, number: int) -> Counter[str]:
     busy(world, number, is_rotten=True)
     world.tick(reread=True)
     return Counter()
+
+
+def backed_up(world: World, number: int) -> Counter[str]:
+    """All is delivered, and a backup is there already."""
+    busy(world, number)
+    world.tick(reread=True)
+    world.pass_time(minutes=1)
+    Run(back_up=True).go(world.installation)
+    world.pass_time(minutes=1)
+    return Counter()
+
+
+def changed_since(world: World, number: int) -> Counter[str]:
+    """Since the backup one version was delivered, and another is in the DMS."""
+    for replaced in (world.folder / "data").glob("replaced-*"):
+        shutil.rmtree(replaced)
+    backed_up(world, number)
+    known = _keys(world)
+    world.autoflex.change(JANSEN, "order", ORDERS[0], notes=f"na de back-up {number}")
+    world.tick(reread=True)
+    world.forgotten |= _keys(world) - known
+    world.autoflex.change(JANSEN, "order", ORDERS[0], notes=f"voor het terugzetten {number}")
+    world.installation.close()
+    return Counter([str(ORDERS[0])])
+
+
+def _keys(world: World) -> set[str]:
+    return {effect["idempotency_key"] for effect in world.claire.effects()}
+
+
+def restored_again(world: World) -> None:
+    """As a person does: what was broken off is done from its beginning."""
+    world.restart()
+    Run(restore=True).go(world.installation)
+
+
+def restored(world: World, number: int) -> Counter[str]:
+    """The backup has been put back, and no run has read what Claire holds."""
+    effects = changed_since(world, number)
+    restored_again(world)
+    return effects
 
 
 JULY = {JANSEN: [(date(2026, 7, 1), date(2026, 7, 31))]}
@@ -230,6 +273,9 @@ SCENARIOS = {
         Scenario("trouble", trouble, Run({"reread": True}), mend=no_trouble, leaves_work=True),
         Scenario("silence", silence, Run({"reread": True}), mend=no_silence, leaves_work=True),
         Scenario("a dry run", busy, Run({"dry_run": True, "reread": True}), leaves_work=True),
+        Scenario("a backup", backed_up, Run(back_up=True)),
+        Scenario("a restore", changed_since, Run(restore=True), mend=restored_again, leaves_work=True),
+        Scenario("after a restore", restored, Run({"reread": True})),
         Scenario("quarantine retried", bad_then_retried, Run(retry_quarantine=True)),
     )
 }
@@ -260,6 +306,7 @@ def wrongs(world: World) -> list[str]:
         *(each for each in _wrong_in_claire(world) if "is gone from the DMS" not in each),
         *effects_out_of_order(world),
         *_wrong_in_stores(world),
+        *_wrong_in_backups(world),
     ]
 
 
@@ -284,6 +331,19 @@ def _wrong_in_stores(world: World) -> list[str]:
         broken = connection.execute(" UNION ALL ".join(map(_broken_rules, MODELS))).fetchall()
         wrong += [f"{entity}: {count} {what}" for entity, what, count in broken if count]
         return wrong + _wrong_in_copy(connection, world.folder / "data" / "analytics.duckdb")
+
+
+def _wrong_in_backups(world: World) -> list[str]:
+    """What counts as a backup is one; where there was one, there is one."""
+    found = backups(world.installation.settings)
+    had_one = world.installation.settings.warehouse.backup_folder.exists()
+    wrong = ["the last backup is gone"] if had_one and not found else []
+    for backup in found:
+        try:
+            verify(backup)
+        except BackupDamagedError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def _broken_rules(entity: str) -> str:

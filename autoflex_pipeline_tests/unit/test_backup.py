@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoflex_pipeline.errors import DamagedError, RunRefusedError
+from autoflex_pipeline.errors import DamagedError, DiskError, RunRefusedError
 from autoflex_pipeline.runs import guards
 from autoflex_pipeline.runs.backup import STATE, WAREHOUSE, Backup, BackupDamagedError, back_up, backups, rotate, verify
 from autoflex_pipeline.runs.restore import restore, situation
@@ -154,6 +154,22 @@ def test_without_room_there_is_no_backup_and_no_trace_of_one(tmp_path: Path) -> 
     assert not full.paths.backup_folder.exists()
 
 
+def test_a_disk_that_is_full_half_way_is_told_in_one_line_and_leaves_no_backup(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was raised as the system's own error: the crash matrix found that when backups came into it."""
+    stores.say("first")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(DiskError, match=r"a backup in .* cannot be written: the disk is full"):
+            stores.back_up()
+    assert backups(stores.settings) == []
+
+
 def test_what_a_killed_backup_left_is_cleared_and_is_never_taken_for_one(stores: Stores) -> None:
     left = stores.paths.backup_folder / ".making-0badcafe"
     left.mkdir(parents=True)
@@ -201,7 +217,7 @@ def test_a_restore_that_is_broken_off_lets_no_run_begin_until_it_is_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", broken)
-        with pytest.raises(OSError, match="Input/output"):
+        with pytest.raises(DiskError, match=r"the stores in .* cannot be read or written: the disk fails"):
             stores.restore(made)
     with pytest.raises(RunRefusedError, match="a restore was broken off half way"):
         guards.check_no_restore(stores.settings)
