@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,11 +15,18 @@ Row = dict[str, Any]
 _KEYS = {"order": "order_id", "order_line": "order_line_id", "vehicle": "vehicle_id", "relation": "relation_id"}
 
 
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """One for the process: making it takes longer than a dozen calls."""
+    return httpx.create_ssl_context()
+
+
 class _Control:
     """What both have: faults, and a connection that is closed in the end."""
 
     def __init__(self, control_url: str) -> None:
-        self._http = httpx.Client(base_url=control_url, timeout=60, trust_env=False)  # loopback: never through a proxy
+        # Loopback: never through a proxy.
+        self._http = httpx.Client(base_url=control_url, timeout=60, trust_env=False, verify=_tls_context())
 
     def __enter__(self) -> Self:
         return self
