@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from autoflex_pipeline.disk import disk_errors_told
 from autoflex_pipeline.errors import RunRefusedError, StoreBusyError
 
 RUNS = "_runs.lock"
@@ -26,9 +27,11 @@ POLL_SECONDS = 0.05
 @contextmanager
 def dealer_lock(state_path: Path, dealer_id: str, *, wait_seconds: float = 60) -> Iterator[None]:
     """Hold the dealer's delivery lock; StoreBusyError when another run holds it longer than ``wait_seconds``."""
-    lock = FileLock(_folder(state_path) / f"{dealer_id}.lock", timeout=wait_seconds, mode=0o600, poll_interval=0.05)
+    path = _folder(state_path) / f"{dealer_id}.lock"
+    lock = FileLock(path, timeout=wait_seconds, mode=0o600, poll_interval=0.05)
     try:
-        lock.acquire()
+        with disk_errors_told(f"the lock {path}"):
+            lock.acquire()
     except Timeout:
         raise StoreBusyError(
             f"dealer {dealer_id!r}: another run has been delivering for more than {wait_seconds:g} s; "
@@ -75,7 +78,9 @@ def no_run(state_path: Path) -> Iterator[None]:
 
 
 def _opened(state_path: Path) -> int:
-    return os.open(_folder(state_path) / RUNS, os.O_RDWR | os.O_CREAT, 0o600)
+    path = _folder(state_path) / RUNS
+    with disk_errors_told(f"the lock {path}"):
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _locked(descriptor: int, kind: int, wait_seconds: float) -> bool:
@@ -94,5 +99,6 @@ def _locked(descriptor: int, kind: int, wait_seconds: float) -> bool:
 
 def _folder(state_path: Path) -> Path:
     folder = state_path.with_name(state_path.name + ".locks")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with disk_errors_told(f"the folder of the locks {folder}"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -56,11 +56,15 @@ def crash_and_recover(world: World, scenario: Scenario, number: int, crash: Cras
     assert all(part["ok"] for part in summary.values()), (what, summary)
     assert wrongs(world) == [], what
     assert effects_of(world) - before == owed, what
-    if ended.error is not None:
-        is_told, text = ended.error
-        assert is_told, f"no clear line: {what}"
-        assert "\n" not in text, what
     return ended
+
+
+def unclear(ended: Ended) -> list[str]:
+    """What was said of a failing disk that is not one line meant for a person."""
+    if ended.error is None:
+        return []
+    is_told, text = ended.error
+    return [] if is_told and "\n" not in text else [f"{ended.crashed_at}: {text}"]
 
 
 def whole_run(world: World, scenario: Scenario, number: int) -> list[str]:
@@ -82,19 +86,25 @@ def crashes_in(steps: list[str]) -> list[tuple[str, Crash]]:
     return [(step, crash) for step, crash in found if not (crash.needs_judge and can_watch())]
 
 
-def try_each_name(world: World, scenario: Scenario, steps: list[str], tried: set[Pair], rounds: Iterator[int]) -> None:
+def try_each_name(
+    world: World, scenario: Scenario, steps: list[str], tried: set[Pair], rounds: Iterator[int]
+) -> list[str]:
     """A crash in each way at each of the steps with which that was not tried yet; adds those tried to ``tried``.
 
-    Not every round of a scenario comes by every step: what heals in one goes bad in the next.
+    Gives what was not told clearly. Not every round of a scenario comes by every step: what heals in one goes bad in
+    the next.
     """
+    found: list[str] = []
     pairs = dict.fromkeys((step, crash.kind) for step, crash in crashes_in(steps))
-    for step, kind in pairs.keys() - tried:
+    for step, kind in [pair for pair in pairs if pair not in tried]:
         for number in itertools.islice(rounds, 2):
             ended = crash_and_recover(world, scenario, number, Crash(kind=kind, at_step=step))
+            found += unclear(ended)
             if ended.crashed_at == step:
                 tried.add((step, kind))
                 print(f"{scenario.name}: {kind} at {step}", flush=True)
                 break
+    return found
 
 
 @pytest.mark.timeout(24 * 3600)
@@ -106,6 +116,7 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(crashi
     tried: Counter[Kind] = Counter()
     for number, (_, crash) in enumerate(crashes_in(steps), start=2):
         ended = crash_and_recover(crashing, scenario, number, crash)
+        assert unclear(ended) == []
         tried[crash.kind] += bool(ended.crashed_at)
         print(f"{name}: {crash.kind} at {ended.crashed_at or 'no step: the run was shorter'}", flush=True)
     print(f"TRIED {name}: {len(steps)} steps, {len(set(steps))} names: {dict(tried)}", flush=True)
@@ -116,6 +127,7 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
     met: set[str] = set()
     wanted: set[Pair] = set()
     tried: set[Pair] = set()
+    not_told: list[str] = []
     chance, kinds, rounds = random.Random(SEED), itertools.cycle(KINDS), itertools.count(1)
     names = sorted(SCENARIOS, key=lambda name: name == "the first run")  # it ends what the others build on
     for name in names:
@@ -125,14 +137,15 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
         crashes = [crash for _, crash in crashes_in(steps)]
         if HOW_MANY == "few":
             crash = chance.choice([crash for crash in crashes if crash.kind == kind] or crashes)
-            crash_and_recover(crashing, scenario, next(rounds), crash)
+            not_told += unclear(crash_and_recover(crashing, scenario, next(rounds), crash))
         else:
             wanted |= {(step, crash.kind) for step, crash in crashes_in(steps)}
-            try_each_name(crashing, scenario, steps, tried, rounds)
+            not_told += try_each_name(crashing, scenario, steps, tried, rounds)
     print(f"TRIED {len(tried)} of {len(wanted)} pairs of a step and a way: {Counter(kind for _, kind in tried)}")
     assert STEPS.keys() - met == set()
     assert met - STEPS.keys() == set()
     assert wanted - tried == set()
+    assert not_told == []
 
 
 @pytest.mark.timeout(6 * 3600)
@@ -140,7 +153,8 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
 def test_a_kill_at_a_random_moment_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
     scenario, chance = SCENARIOS["a busy tick"], random.Random(SEED)
     for number in range(1, RANDOM_KILLS + 1):
-        crash_and_recover(crashing, scenario, number, random_crash(chance, seconds=3, calls=300))
+        ended = crash_and_recover(crashing, scenario, number, random_crash(chance, seconds=3, calls=300))
+        assert unclear(ended) == []
 
 
 @pytest.mark.timeout(6 * 3600)
@@ -148,7 +162,8 @@ def test_the_whole_command_killed_loses_nothing_and_does_nothing_twice(crashing:
     scenario = Scenario("the command", SCENARIOS["a busy tick"].arrange, Run(command=("sync", "--json")))
     chance = random.Random(SEED)
     for number in range(1, WHOLE_COMMANDS + 1):
-        crash_and_recover(crashing, scenario, number, Crash(chance.randint(1, STEPS_OF_A_COMMAND)))
+        ended = crash_and_recover(crashing, scenario, number, Crash(chance.randint(1, STEPS_OF_A_COMMAND)))
+        assert unclear(ended) == []
 
 
 def test_what_was_staged_before_a_kill_is_published_by_the_next_run(crashing: World) -> None:
