@@ -42,7 +42,7 @@ soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats 
 crash: install ## A run killed, and its disk full or broken, at every durable step (OF=names: each named step once in each way)
 	CRASH=$(or $(OF),all) $(BIN)/pytest -q -s autoflex_pipeline_tests/faults/test_crashes.py
 
-histories: install ## Random histories of six dealers, N=10000 of them; HISTORIES_SEED= repeats them, HISTORIES_SHRINK=1 shortens a failure
+histories: install ## Random histories of two dealers, N=10000 of them; HISTORIES_SEED= repeats them, HISTORIES_SHRINK=1 shortens a failure
 	@$(BIN)/python -m autoflex_pipeline_tests.faults.histories $(or $(N),10000)
 
 schemathesis: install ## N=1000 requests to each operation of both stand-ins' OpenAPI

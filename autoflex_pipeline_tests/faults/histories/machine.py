@@ -61,7 +61,7 @@ HEALED = {
 
 
 class Histories(RuleBasedStateMachine):
-    """Six dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
+    """Two dealers with the same numbers. ``template``, ``folder`` and ``ground`` are set by the test that runs it.
 
     ``histories``, ``runs`` and ``kills`` count them, ``events`` what else happened. ``untold`` are the dealers whose
     DMS does not say when lines change.
@@ -176,7 +176,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         months=st.sampled_from(MONTHS),
-        dealers=st.sampled_from((DEALERS, DEALERS[:1], DEALERS[2:4])),
+        dealers=st.sampled_from((DEALERS, DEALERS[:1], DEALERS[1:])),
         deliver_history=st.booleans(),
         kill_at=st.sampled_from((None, None, 60, 150)),
     )

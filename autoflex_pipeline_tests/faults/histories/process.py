@@ -72,6 +72,11 @@ class MortalWarehouse(Warehouse):
             self._life.moment()
         self._life.moment()
 
+    def _started(self, is_small: bool) -> duckdb.DuckDBPyConnection:
+        engine = super()._started(is_small)
+        engine.execute("SET wal_autocheckpoint = '1GB'")
+        return engine
+
     def _attach(self, engine: duckdb.DuckDBPyConnection) -> None:
         if not self._is_attached:
             super()._attach(engine)
@@ -79,6 +84,9 @@ class MortalWarehouse(Warehouse):
 
     def _detach(self) -> None:
         return
+
+    def shorten_log(self) -> None:
+        """Leave it: with the file held open nobody reads the log, and writing it into the file costs time."""
 
     def let_go(self) -> None:
         """Close the file."""

@@ -1,4 +1,4 @@
-"""Whatever happens to six dealers, their vendors and the program: the invariants of design/semantics.md hold.
+"""Whatever happens to two dealers, their vendors and the program: the invariants of design/semantics.md hold.
 
 One thing is left out, because what it should do is not decided: an order whose type changes.
 """
