@@ -1,1 +1,1 @@
-"""Random histories of six dealers on the domain layer, without servers; the six invariants are checked on the way."""
+"""Random histories of two dealers on the domain layer, without servers; the six invariants are checked on the way."""

@@ -52,6 +52,7 @@ class Judge:
     _last: dict[tuple[str, str], str] = field(default_factory=dict)
     _refusable: set[tuple[str, str | None]] = field(default_factory=set)
     _settled: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
+    _half_read: set[str] = field(default_factory=set)
     _seen: tuple[int, int] = (0, 0)
 
     def before(
@@ -115,9 +116,13 @@ class Judge:
 
     def settle(self, dealer: str, *, full: bool, waiting: int) -> None:
         """A run of the dealer left nothing to do, unless something waits."""
-        self.dealers[dealer].is_touched = False
+        model = self.dealers[dealer]
+        model.is_touched = False
+        # A run that died may have read an order that is gone since: this one stages it, and only the next misses it.
+        is_staged_late = dealer in self._half_read and model.unsettled(self.site.now)
+        self._half_read.discard(dealer)
         was_full = self._settled.get(dealer, (self.site.now, False))[1]
-        if waiting:
+        if waiting or is_staged_late:
             self._settled.pop(dealer, None)
         else:
             self._settled[dealer] = (self.site.now, full or was_full)
@@ -125,6 +130,7 @@ class Judge:
     def unsettle(self, dealer: str) -> None:
         """The next run may have to do something."""
         self._settled.pop(dealer, None)
+        self._half_read.add(dealer)
 
     def _is_quiet(self, dealer: str, reach: Reach) -> bool:
         """Whether a run must find nothing to do for the dealer."""
