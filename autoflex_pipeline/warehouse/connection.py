@@ -159,11 +159,15 @@ class Warehouse:
         if self._engine is None or is_small is not self._is_small:
             self.close()
             self._engine, self._is_small = self._started(is_small), is_small
-        self._attach(self._engine)
-        connection = self._engine.cursor()
-        connection.execute(f"USE {NAME}")
-        # DuckDB draws one on standard output where it takes the program for a session of a person.
-        connection.execute("SET enable_progress_bar = false")
+        try:
+            self._attach(self._engine)
+            connection = self._engine.cursor()
+            connection.execute(f"USE {NAME}")
+            # DuckDB draws one on standard output where it takes the program for a session of a person.
+            connection.execute("SET enable_progress_bar = false")
+        except BaseException:
+            self.close()  # which closes the file, however far that went
+            raise
         return connection
 
     def _checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -172,8 +176,8 @@ class Warehouse:
 
     def _disconnect(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Close the file. When DuckDB failed so that it is of no more use, it is ended, which closes the file too."""
-        connection.close()
         try:
+            connection.close()
             self._detach()
         except duckdb.Error:
             self.close()
