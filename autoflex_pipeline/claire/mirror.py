@@ -11,6 +11,7 @@ import pyarrow as arrow
 from sqlalchemy import Connection
 
 from autoflex_pipeline.state.ledger import attempts_after, newest_attempt
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 from autoflex_pipeline.state.outbox import acknowledged_after, newest_change
 
 Rows = Sequence[Sequence[Any]]
@@ -51,9 +52,16 @@ LEDGER_NAMES = {"delivery_id": "id"}
 
 
 def bring_up(connection: duckdb.DuckDBPyConnection, state: Connection) -> None:
-    """Copy what is new in the state store; all of it when the store was replaced by another one."""
-    _copy(connection, "acknowledged", ACKNOWLEDGED, newest_change(state), partial(acknowledged_after, state))
-    _copy(connection, "delivery", DELIVERY, newest_attempt(state), partial(attempts_after, state))
+    """Copy what is new in the state store; all of it when the store was replaced by another one.
+
+    The analysts' copy is behind then: the run that made what is new may have published without it.
+    """
+    copied = (
+        _copy(connection, "acknowledged", ACKNOWLEDGED, newest_change(state), partial(acknowledged_after, state)),
+        _copy(connection, "delivery", DELIVERY, newest_attempt(state), partial(attempts_after, state)),
+    )
+    if any(copied):
+        set_mark(state, PUBLISH_WANTED, True)
 
 
 def _copy(
@@ -62,15 +70,17 @@ def _copy(
     schema: arrow.Schema,
     newest: int,
     read: Callable[[int, Sequence[str]], Iterator[Rows]],
-) -> None:
+) -> bool:
+    """Bring one table up; gives whether that changed it."""
     watermark = WATERMARKS[table]
     row = connection.execute(f"SELECT coalesce(max({watermark}), 0) FROM {table}").fetchone()
     copied = int(row[0]) if row else 0
-    if copied > newest:
+    is_of_another_store = copied > newest
+    if is_of_another_store:
         connection.execute(f"DELETE FROM {table}")
         copied = 0
     if copied == newest:
-        return
+        return is_of_another_store
     for rows in read(copied, [LEDGER_NAMES.get(name, name) for name in schema.names]):
         columns = [
             arrow.array(values, column.type) for values, column in zip(zip(*rows, strict=True), schema, strict=True)
@@ -84,3 +94,4 @@ def _copy(
             )
         connection.execute(f"INSERT INTO {table} BY NAME FROM copied_part")
         connection.unregister("copied_part")
+    return True

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from autoflex_pipeline.claire.mirror import bring_up
 from autoflex_pipeline.state import ledger, outbox
+from autoflex_pipeline.state.marks import PUBLISH_WANTED, mark, set_mark
 from autoflex_pipeline_tests.unit.attempts import NOW, attempt
 
 
@@ -112,3 +113,16 @@ def test_the_part_that_was_copied_is_not_left_behind(undone: duckdb.DuckDBPyConn
     acknowledge(state, "1")
     bring_up(undone, state)
     assert undone.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'copied_part'").fetchone() == (0,)
+
+
+def test_what_is_copied_is_to_be_published(undone: duckdb.DuckDBPyConnection, state: Connection) -> None:
+    """A run whose disk failed at that moment published without it, and the next run saw nothing new to publish."""
+    bring_up(undone, state)
+    assert not mark(state, PUBLISH_WANTED)
+    for change in (lambda: acknowledge(state, "50001"), lambda: ledger.append(state, [attempt("50001")])):
+        change()
+        bring_up(undone, state)
+        assert mark(state, PUBLISH_WANTED)
+        set_mark(state, PUBLISH_WANTED, False)
+        bring_up(undone, state)
+        assert not mark(state, PUBLISH_WANTED)
