@@ -126,6 +126,8 @@ class ClaireConnection:
         unit = min(1.0, settings.deadline_seconds / 20)
         self.gate = Gate(first_pause=unit, longest_pause=30 * unit)
         self._wait = tenacity.wait_random_exponential(multiplier=unit / 2, max=30 * unit)
+        self._within_deadline = self._retrying(tenacity.stop_before_delay(settings.deadline_seconds))
+        self._once = self._retrying(tenacity.stop_after_attempt(1))
         self._try_seconds = min(LONGEST_TRY_SECONDS, settings.deadline_seconds / TRIES_IN_A_DEADLINE)
 
     def __repr__(self) -> str:
@@ -195,16 +197,18 @@ class ClaireConnection:
     ) -> T:
         """Try until there is an answer, or the deadline has come; ``once``: a single time."""
         deadline = time.monotonic() + self._settings.deadline_seconds
-        late = tenacity.stop_before_delay(self._settings.deadline_seconds)
-        retrying = tenacity.Retrying(
+        retrying = self._once if once else self._within_deadline
+        answer: T = retrying(self._one_request, call, read, attempts, deadline, dealer_stop, once)
+        return answer
+
+    def _retrying(self, stop: Callable[[tenacity.RetryCallState], bool]) -> tenacity.Retrying:
+        return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TransientError),
             wait=self._seconds_to_wait,
-            stop=tenacity.stop_after_attempt(1) if once else late,
+            stop=stop,
             sleep=self.gate.sleep,
             reraise=True,
         )
-        answer: T = retrying(self._one_request, call, read, attempts, deadline, dealer_stop, once)
-        return answer
 
     def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

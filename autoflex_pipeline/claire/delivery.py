@@ -236,8 +236,12 @@ class _Delivery:
         self._result.retry_at = outage["next_try_at"]
 
     def _built(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Sequence[Candidate], Projections]]:
-        """The candidates in batches that are sent together, each with the projections of its appointments."""
-        for group in _chunks(candidates, BUILT_TOGETHER):
+        """The candidates in batches that are sent together, each with the projections of its appointments.
+
+        The first is built by itself: while it is on its way, there is time for the others.
+        """
+        groups = [candidates[:SENT_TOGETHER], *_chunks(candidates[SENT_TOGETHER:], BUILT_TOGETHER)]
+        for group in filter(None, groups):
             keys = [(self._dealer.id, candidate.dms_number) for candidate in group]
             with self._warehouse.open() as connection:
                 built = projections(connection, keys, {self._dealer.id: self._dealer.timezone})

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy import Table as SqlTable
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from autoflex_pipeline.state.store import UtcMoment, metadata
 
@@ -119,10 +120,10 @@ _SUPERSEDE = (
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
     .values(answered_at=bindparam("now"), body=None, will_hold=None, result="superseded")
 )
-_FORGET_ACKNOWLEDGED = delete(acknowledged).where(
-    acknowledged.c.dealer_id == bindparam("dealer"),
-    acknowledged.c.location_id == bindparam("location"),
-    acknowledged.c.dms_number == bindparam("of_appointment"),
+_ACKNOWLEDGE = upsert(acknowledged)
+_ACKNOWLEDGE = _ACKNOWLEDGE.on_conflict_do_update(
+    index_elements=acknowledged.primary_key.columns,
+    set_={column.name: column for column in _ACKNOWLEDGE.excluded if not column.primary_key},
 )
 _CLEAR_DISPOSITION = delete(disposition).where(
     disposition.c.dealer_id == bindparam("dealer"), disposition.c.dms_number == bindparam("of_appointment")
@@ -253,8 +254,6 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     """Write what Claire acknowledged; rows have every column but dealer, location and change number."""
     if not rows:
         return
-    place = {"dealer": dealer_id, "location": location_id}
-    connection.execute(_FORGET_ACKNOWLEDGED, [place | {"of_appointment": row["dms_number"]} for row in rows])
     # A counter of its own: the highest number in the table may just have been deleted, and must not be given twice.
     newest = newest_change(connection)
     store_origin(connection)
@@ -263,7 +262,7 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
         row | {"dealer_id": dealer_id, "location_id": location_id, "change_number": newest + place}
         for place, row in enumerate(rows, start=1)
     ]
-    connection.execute(insert(acknowledged), numbered)
+    connection.execute(_ACKNOWLEDGE, numbered)
 
 
 def acknowledged_after(
@@ -297,10 +296,15 @@ def set_dispositions(connection: Connection, dealer_id: str, rows: Rows) -> None
 
 def clear_dispositions(connection: Connection, dealer_id: str, dms_numbers: Collection[str]) -> None:
     """Nothing stands in the way of these documents (any more)."""
-    if dms_numbers:
+    if dms_numbers and _has_dispositions(connection, dealer_id):
         connection.execute(
             _CLEAR_DISPOSITION, [{"dealer": dealer_id, "of_appointment": number} for number in dms_numbers]
         )
+
+
+def _has_dispositions(connection: Connection, dealer_id: str) -> bool:
+    query = select(disposition.c.dms_number).where(disposition.c.dealer_id == dealer_id).limit(1)
+    return connection.scalar(query) is not None
 
 
 def as_json(value: object) -> str:
