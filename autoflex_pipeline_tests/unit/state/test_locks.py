@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from autoflex_pipeline.errors import StoreBusyError
-from autoflex_pipeline.state.locks import dealer_lock
+from autoflex_pipeline.errors import DiskError, StoreBusyError
+from autoflex_pipeline.state.locks import RunMark, dealer_lock, no_run
 
 HOLDER = """
 import sys
@@ -85,3 +85,21 @@ def test_lock_files_are_private(state_path: Path) -> None:
     take(state_path)
     [file] = (state_path.parent / "warehouse.state.sqlite.locks").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_lock_that_the_disk_does_not_let_be_made_is_told_in_one_line(
+    state_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was raised as the system's own error: the crash matrix found it."""
+
+    def failing(*_arguments: object, **_more: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open", failing)
+        with pytest.raises(DiskError, match=r"the lock .* cannot be read or written: the disk fails"):
+            RunMark(state_path)
+        with pytest.raises(DiskError, match="the lock "), no_run(state_path):
+            pass
+        with pytest.raises(DiskError, match="the lock "), dealer_lock(state_path, "garage-jansen"):
+            pass
