@@ -19,6 +19,11 @@ def named_sql(file: str) -> dict[str, str]:
     return {name: sql.strip().rstrip(";") for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
+def literal(text: str) -> str:
+    """``text`` as SQL writes it, for statements that take no bound values, such as ATTACH and COMMENT."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def run_sql(
     connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:

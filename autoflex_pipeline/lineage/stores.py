@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.sql_files import literal
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline.warehouse.schema import SCHEMA_VERSION, WarehouseVersionError
 from autoflex_pipeline.warehouse.tables import all_tables
@@ -52,8 +53,7 @@ def attached(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> Ite
     if not warehouse.path.exists():
         raise NothingStoredError(f"there is no warehouse {warehouse.path} yet: run `autoflex-pipeline sync` first")
     with warehouse.alone():
-        path = str(warehouse.path).replace("'", "''")
-        connection.execute(f"ATTACH '{path}' AS {SOURCE} (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(warehouse.path))} AS {SOURCE} (READ_ONLY)")
         try:
             row = connection.execute(f"SELECT coalesce(max(version), 0) FROM {SOURCE}.schema_version").fetchone()
             if row and row[0] > SCHEMA_VERSION:

@@ -90,11 +90,17 @@ def restore(settings: Settings, backup: Backup, *, now: datetime) -> Path:
     last check has passed nothing is touched; broken off after that, runs are refused until a restore has ended.
     DiskError when the disk is full or fails.
     """
+    folder = settings.warehouse.path.parent
+    with disk_errors_told(f"the stores in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+        return _restored(settings, backup, now)
+
+
+def _restored(settings: Settings, backup: Backup, now: datetime) -> Path:
     paths = settings.warehouse
-    folder = paths.path.parent
-    with disk_errors_told(f"the stores in {folder}"), no_run(paths.state_path), Warehouse(paths.path).alone():
+    with no_run(paths.state_path), Warehouse(paths.path).alone():
         verify(backup)
-        check_room_for(folder, [backup.path / name for name in backup.files], settings)
+        check_room_for(paths.path.parent, [backup.path / name for name in backup.files], settings)
         new = {WAREHOUSE: _beside(paths.path), STATE: _beside(paths.state_path)}
         try:
             for name, path in new.items():

@@ -17,7 +17,7 @@ _KEYS = {"order": "order_id", "order_line": "order_line_id", "vehicle": "vehicle
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """One for the process: making it takes longer than a dozen calls."""
+    """One for the process: making it reads all authorities that are trusted."""
     return httpx.create_ssl_context()
 
 

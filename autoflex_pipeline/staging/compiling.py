@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from autoflex_pipeline.model import FieldInfo, fields
+from autoflex_pipeline.sql_files import literal
 from autoflex_pipeline.staging import appointment, car, intervention, party
 from autoflex_pipeline.staging.clock import week_sql
 from autoflex_pipeline.staging.rules import (
@@ -117,7 +118,7 @@ def _opened(recipe: Recipe) -> str:
     spec = json.dumps(dict.fromkeys(_names(recipe), "VARCHAR"))
     return (
         "SELECT seq, dealer_id, record_key, record_key AS dms_number, source, record, "
-        f"try(json_transform(record, {_literal(spec)})) AS r "
+        f"try(json_transform(record, {literal(spec)})) AS r "
         "FROM raw_record SEMI JOIN batch USING (seq) WHERE seq BETWEEN {first} AND {last}"
     )
 
@@ -162,7 +163,7 @@ def _split(recipe: Recipe, mode: Mode, *, has_moments: bool) -> str:
 
 
 def _is_absent(recipe: Recipe, info: FieldInfo) -> str:
-    each = [f"NOT list_contains(try(json_keys(record)), {_literal(name)})" for name in info.dms]
+    each = [f"NOT list_contains(try(json_keys(record)), {literal(name)})" for name in info.dms]
     template = recipe.absent.get(info.name)
     return template.format(*each) if template else " OR ".join(each)
 
@@ -171,7 +172,7 @@ def _may_lack(recipe: Recipe) -> str:
     """Whether the record lacks a field that has to be kept: cheap, and never false where it does."""
     names = dict.fromkeys(name for info in _kept_fields(recipe) for name in info.dms)
     return " OR ".join(
-        f"CASE WHEN r.{_identifier(name)} IS NULL THEN NOT contains(record, {_literal(json.dumps(name) + ':')})"
+        f"CASE WHEN r.{_identifier(name)} IS NULL THEN NOT contains(record, {literal(json.dumps(name) + ':')})"
         " ELSE false END"
         for name in names
     )
@@ -253,10 +254,6 @@ def _finding(number: int, rule: Rule, when: str) -> str:
         f"CASE WHEN {when} THEN {{'rule': {number}::SMALLINT, "
         f"'before': ({before})::VARCHAR, 'after': ({rule.after_sql})::VARCHAR}} END"
     )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _identifier(name: str) -> str:

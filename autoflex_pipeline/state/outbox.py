@@ -254,7 +254,7 @@ def acknowledge(connection: Connection, dealer_id: str, location_id: str, rows: 
     """Write what Claire acknowledged; rows have every column but dealer, location and change number."""
     if not rows:
         return
-    # A counter of its own: the highest number in the table may just have been deleted, and must not be given twice.
+    # A counter of its own: the highest number in the table may be of a row that is replaced; none is given twice.
     newest = newest_change(connection)
     store_origin(connection)
     connection.execute(update(origin).values(last_change=newest + len(rows)))

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from autoflex_pipeline.disk import disk_error
 from autoflex_pipeline.errors import DamagedError, PipelineError, StoreBusyError
+from autoflex_pipeline.sql_files import literal
 from autoflex_pipeline.warehouse.schema import ensure_schema
 
 PRIVATE_MODE = 0o600
@@ -57,6 +58,7 @@ class Warehouse:
         self.path = path
         self._wait_seconds = wait_seconds
         self._memory_limit = memory_limit
+        self._log = path.with_name(path.name + ".wal")
         self._prepared: tuple[int, int] | None = None
         """The file whose schema is known to be this program's; a restored one is another file."""
         self._engine: duckdb.DuckDBPyConnection | None = None
@@ -117,7 +119,7 @@ class Warehouse:
     def shorten_log(self) -> None:
         """Bring the log into the file, so that the next run's openings need not read it; DiskError as ``open``."""
         with self._errors_told(), self._lock(), _private_files():
-            if not _has_bytes(self.path.with_name(self.path.name + ".wal")):
+            if not self._log.exists() or self._log.stat().st_size == 0:
                 return
             connection = self._connect()
             try:
@@ -201,7 +203,7 @@ class Warehouse:
 
     def _attach(self, engine: duckdb.DuckDBPyConnection) -> None:
         try:
-            engine.execute(f"ATTACH {_literal(str(self.path))} AS {NAME}")
+            engine.execute(f"ATTACH {literal(str(self.path))} AS {NAME}")
         except duckdb.IOException as error:
             if "Could not set lock" in str(error):
                 raise StoreBusyError(
@@ -220,10 +222,9 @@ class Warehouse:
 
     def _create(self) -> None:
         """A new file, made under another name: a crash must not leave a piece of one that then counts as damaged."""
-        log = self.path.with_name(self.path.name + ".wal")
-        if log.exists():
+        if self._log.exists():
             raise WarehouseDamagedError(
-                f"warehouse {self.path} is gone while its log {log.name} is still there; {NEXT_STEP}"
+                f"warehouse {self.path} is gone while its log {self._log.name} is still there; {NEXT_STEP}"
             )
         new = self.path.with_name(self.path.name + ".new")
         new.unlink(missing_ok=True)
@@ -268,21 +269,12 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def _literal(text: str) -> str:
-    """A SQL literal; ATTACH takes no bound values."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _is_damage(error: duckdb.Error) -> bool:
     return any(sign in str(error) for sign in SIGNS_OF_DAMAGE)
 
 
 def _first_line(error: duckdb.Error) -> str:
     return str(error).partition("\n")[0].removeprefix("IO Error: ")
-
-
-def _has_bytes(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from autoflex_pipeline.disk import disk_errors_told
 from autoflex_pipeline.errors import StoreBusyError
 from autoflex_pipeline.settings import Settings
+from autoflex_pipeline.sql_files import literal
 from autoflex_pipeline.warehouse.analyst_selects import selects
 from autoflex_pipeline.warehouse.analyst_tables import PUBLISHED, published_tables
 from autoflex_pipeline.warehouse.connection import PRIVATE_MODE, Warehouse
@@ -113,7 +114,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, settings: Settings, key: byt
     DuckDB writes to one file per transaction, so what opening changed in the warehouse is committed first.
     """
     connection.commit()
-    connection.execute(f"ATTACH {_literal(str(building))} AS {COPY}")
+    connection.execute(f"ATTACH {literal(str(building))} AS {COPY}")
     install_masks(connection, settings, key)
     connection.begin()
 
@@ -143,9 +144,9 @@ def _seal(connection: duckdb.DuckDBPyConnection, published: list[Any]) -> None:
 def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     columns = ", ".join(f"{column.name} {column.type}" for column in table.columns)
     connection.execute(f"CREATE TABLE {COPY}.{table.name} ({columns})")
-    connection.execute(f"COMMENT ON TABLE {COPY}.{table.name} IS {_literal(table.description)}")
+    connection.execute(f"COMMENT ON TABLE {COPY}.{table.name} IS {literal(table.description)}")
     for column in table.columns:
-        connection.execute(f"COMMENT ON COLUMN {COPY}.{table.name}.{column.name} IS {_literal(column.description)}")
+        connection.execute(f"COMMENT ON COLUMN {COPY}.{table.name}.{column.name} IS {literal(column.description)}")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> int:
@@ -161,8 +162,3 @@ def _versions() -> str:
             "duckdb": duckdb.__version__,
         }
     )
-
-
-def _literal(text: str) -> str:
-    """A SQL literal; ATTACH and COMMENT take no bound values."""
-    return "'" + text.replace("'", "''") + "'"

@@ -8,6 +8,7 @@ import duckdb
 
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.model import MODELS
+from autoflex_pipeline.sql_files import literal
 from autoflex_pipeline.warehouse.tables import Table, all_tables, history_select
 
 SCHEMA_VERSION = 1
@@ -92,11 +93,6 @@ def _create_missing(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    connection.execute(f"COMMENT ON TABLE {table.name} IS {_literal(table.description)}")
+    connection.execute(f"COMMENT ON TABLE {table.name} IS {literal(table.description)}")
     for column in table.columns:
-        connection.execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {_literal(column.description)}")
-
-
-def _literal(text: str) -> str:
-    """A SQL literal; COMMENT takes no bound values."""
-    return "'" + text.replace("'", "''") + "'"
+        connection.execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {literal(column.description)}")

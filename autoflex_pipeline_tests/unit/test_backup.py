@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -177,6 +179,18 @@ def test_what_a_killed_backup_left_is_cleared_and_is_never_taken_for_one(stores:
     assert backups(stores.settings) == []
     stores.back_up()
     assert not left.exists()
+
+
+def test_stores_whose_folder_is_gone_are_restored_into_one_for_their_owner_only(tmp_path: Path) -> None:
+    stores = Stores(tmp_path)
+    stores.say("first")
+    made = stores.back_up()
+    folder = stores.paths.path.parent
+    moved = made.path.parent.rename(tmp_path / "kept") if made.path.is_relative_to(folder) else made.path.parent
+    shutil.rmtree(folder, ignore_errors=True)
+    stores.restore(replace(made, path=moved / made.name))
+    assert stores.said() == ("first", "first")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_nothing_is_restored_while_a_run_is_going(stores: Stores) -> None:

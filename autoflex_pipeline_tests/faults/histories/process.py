@@ -55,7 +55,7 @@ class Life:
 class MortalWarehouse(Warehouse):
     """A warehouse whose user can die before a transaction, before its commit, and after it.
 
-    The file is held open all the time: opening it costs ten times as much as what is done with it.
+    The file is held open all the time: a history opens it a hundred times.
     """
 
     def __init__(self, path: Path, life: Life) -> None:
