@@ -23,6 +23,36 @@ Projections = Mapping[tuple[str, str], Version]
 
 ALIASES = {"appointment": "a", "car": "c", "party": "p", "intervention": "i"}
 
+Form = Literal["text", "hash"]
+"""What a projection is made as: the JSON text that goes out, or a hash that tells whether that changed.
+
+The hash is DuckDB's own, of the values as they would be sent: 64 bits, which a change leaves as they were once in 10^19
+changes, and twenty times as fast as an md5 of the text. Another release of DuckDB may hash otherwise; its documents are
+then compared with what Claire holds once more, field by field, and nothing is sent.
+"""
+
+PART = {"text": "to_json(struct_pack({members}))::VARCHAR", "hash": "hash({values})"}
+WHOLE = {
+    "text": """concat(
+        '{"appointment":', h.fields,
+        ',"references":', to_json(struct_pack(
+            car := h.car_dms_number, contractor := h.contractor_dms_number,
+            driver := v.driver_dms_number, owner := v.owner_dms_number
+        )),
+        ',"interventions":',
+        CASE WHEN known.order_key IS NULL THEN 'null' ELSE concat('[', array_to_string(l.fields, ','), ']') END,
+        ',"car":', coalesce(v.fields, 'null'),
+        ',"contractor":', coalesce(contractor.fields, 'null'),
+        ',"driver":', coalesce(driver.fields, 'null'),
+        ',"owner":', coalesce(owner.fields, 'null'), '}'
+    )""",
+    "hash": """hash(
+        h.fields, h.car_dms_number, h.contractor_dms_number, v.driver_dms_number, v.owner_dms_number,
+        known.order_key IS NULL, l.fields, v.fields, contractor.fields, driver.fields, owner.fields
+    )::VARCHAR""",
+}
+"""A part of a document, and the whole made of its parts (columns of ``projection.sql``), in each form."""
+
 
 def refresh_documents(connection: duckdb.DuckDBPyConnection, zones: Mapping[str, str], now: datetime) -> int:
     """Compare the documents of ``document_dirty`` again and empty it; gives how many rows of ``document`` changed.
@@ -37,7 +67,7 @@ def refresh_documents(connection: duckdb.DuckDBPyConnection, zones: Mapping[str,
         "CREATE OR REPLACE TEMP TABLE wanted_document AS "
         "SELECT DISTINCT dealer_id, dms_number FROM document_dirty SEMI JOIN dealer_zone USING (dealer_id)"
     )
-    connection.execute(_projection_sql("md5"))
+    connection.execute(_projection_sql("hash"))
     for statement in duckdb.extract_statements(_read("refresh.sql")):
         connection.execute(statement, {"now": now} if "now" in statement.named_parameters else None)
     row = connection.execute("SELECT count(*) FROM changed_document").fetchone()
@@ -60,7 +90,7 @@ def projections(
         "SELECT DISTINCT unnest(?::VARCHAR[]) AS dealer_id, unnest(?::VARCHAR[]) AS dms_number",
         [[dealer_id for dealer_id, _ in keys], [dms_number for _, dms_number in keys]],
     )
-    connection.execute(_projection_sql(""))
+    connection.execute(_projection_sql("text"))
     rows = connection.execute("SELECT dealer_id, dms_number, projection FROM projected").fetchall()
     return _Decoded({(dealer_id, dms_number): text for dealer_id, dms_number, text in rows})
 
@@ -99,8 +129,8 @@ def _without_empty_wanted(entity: str, part: Document) -> Document:
 
 
 @cache
-def _projection_sql(part: Literal["", "md5"]) -> str:
-    """SQL that fills ``projected``; ``part`` wraps the text of each part (a hash is made of the parts' hashes)."""
+def _projection_sql(form: Form) -> str:
+    """SQL that fills ``projected``, with ``projection`` in that form."""
     moments = [info for info in sent_fields("appointment").values() if info.duckdb_type == "TIMESTAMPTZ"]
     joins = "\n".join(
         f"LEFT JOIN quarter_offset at_{info.name} "
@@ -108,10 +138,10 @@ def _projection_sql(part: Literal["", "md5"]) -> str:
         for info in moments
     )
     quarters = ", ".join(_quarter(info) for info in moments)
-    parts = {entity: _members(entity) for entity in ALIASES}
+    parts = {entity: _part(entity, form) for entity in ALIASES} | {"whole": WHOLE[form]}
     # Replaced one by one: the text holds the braces of JSON, which str.format would take for its own.
     text = _read("projection.sql")
-    for name, value in {**parts, "zone_joins": joins, "quarters": quarters, "part": part}.items():
+    for name, value in {**parts, "zone_joins": joins, "quarters": quarters}.items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
@@ -120,9 +150,10 @@ def _quarter(info: FieldInfo) -> str:
     return f"epoch_us(a.{info.name}) // {QUARTER_US}"
 
 
-def _members(entity: str) -> str:
-    alias = ALIASES[entity]
-    return ", ".join(f'"{name}" := {_as_sent(alias, info)}' for name, info in sent_fields(entity).items())
+def _part(entity: str, form: Form) -> str:
+    sent = {name: _as_sent(ALIASES[entity], info) for name, info in sent_fields(entity).items()}
+    members = ", ".join(f'"{name}" := {value}' for name, value in sent.items())
+    return PART[form].format(members=members, values=", ".join(sent.values()))
 
 
 def _as_sent(alias: str, info: FieldInfo) -> str:

@@ -1,7 +1,7 @@
--- The projection of each appointment in the temporary table wanted_document, as JSON text, set-based, into the
--- temporary table projected. Step by step: as one query the plan is guessed badly and takes three times as long.
--- The {…} are lists of columns made from the field declarations. {part}(…) wraps the text of each part: nothing for
--- the document itself, md5 where only its hash is wanted, so that long texts need not travel through the joins.
+-- The projection of each appointment in the temporary table wanted_document, set-based, into the temporary table
+-- projected. Step by step: as one query the plan is guessed badly and takes three times as long.
+-- The {…} are made from the field declarations: what becomes of the fields of each part, and of the parts together, is
+-- their JSON text or, where that is all that is wanted, their hash (see documents.py).
 --
 -- Every zone changes its offset at a full quarter of an hour, so one lookup a quarter will do: an ASOF join of the
 -- appointments themselves would sort their whole rows once for each moment.
@@ -20,7 +20,7 @@ CREATE OR REPLACE TEMP TABLE projected_head AS
 SELECT
     a.dealer_id, a.dms_number, a.car_dms_number, a.contractor_dms_number,
     a.is_billed, a.appointment_date, a.observed_at,
-    {part}(to_json(struct_pack({appointment}))::VARCHAR) AS fields
+    {appointment} AS fields
 FROM wanted_appointment a
 {zone_joins};
 
@@ -34,12 +34,12 @@ SEMI JOIN wanted_document w ON w.dealer_id = l.dealer_id AND w.dms_number = l.or
 CREATE OR REPLACE TEMP TABLE projected_lines AS
 SELECT
     l.dealer_id, l.order_key,
-    {part}(array_to_string(list_transform(list_sort(list(struct_pack(
+    list_transform(list_sort(list(struct_pack(
         place := i.position,
         given := list_position(l.line_keys, i.dms_number),
         key := i.dms_number,
-        fields := to_json(struct_pack({intervention}))::VARCHAR
-    ))), lambda line: line.fields), ',')) AS fields
+        fields := {intervention}
+    ))), lambda line: line.fields) AS fields
 FROM read_completely l
 JOIN intervention i ON i.dealer_id = l.dealer_id AND i.appointment_dms_number = l.order_key
 WHERE list_contains(l.line_keys, i.dms_number)
@@ -48,7 +48,7 @@ GROUP BY l.dealer_id, l.order_key;
 CREATE OR REPLACE TEMP TABLE projected_car AS
 SELECT
     c.dealer_id, c.dms_number, c.driver_dms_number, c.owner_dms_number,
-    {part}(to_json(struct_pack({car}))::VARCHAR) AS fields
+    {car} AS fields
 FROM car c
 SEMI JOIN projected_head h ON h.dealer_id = c.dealer_id AND h.car_dms_number = c.dms_number;
 
@@ -58,26 +58,14 @@ UNION SELECT dealer_id, driver_dms_number FROM projected_car
 UNION SELECT dealer_id, owner_dms_number FROM projected_car;
 
 CREATE OR REPLACE TEMP TABLE projected_party AS
-SELECT p.dealer_id, p.dms_number, {part}(to_json(struct_pack({party}))::VARCHAR) AS fields
+SELECT p.dealer_id, p.dms_number, {party} AS fields
 FROM party p
 SEMI JOIN named_party n ON n.dealer_id = p.dealer_id AND n.dms_number = p.dms_number;
 
 CREATE OR REPLACE TEMP TABLE projected AS
 SELECT
     h.dealer_id, h.dms_number, h.is_billed, h.appointment_date, h.observed_at,
-    {part}(concat(
-        '{"appointment":', h.fields,
-        ',"references":', to_json(struct_pack(
-            car := h.car_dms_number, contractor := h.contractor_dms_number,
-            driver := v.driver_dms_number, owner := v.owner_dms_number
-        )),
-        ',"interventions":',
-        CASE WHEN known.order_key IS NULL THEN 'null' ELSE concat('[', l.fields, ']') END,
-        ',"car":', coalesce(v.fields, 'null'),
-        ',"contractor":', coalesce(contractor.fields, 'null'),
-        ',"driver":', coalesce(driver.fields, 'null'),
-        ',"owner":', coalesce(owner.fields, 'null'), '}'
-    )) AS projection
+    {whole} AS projection
 FROM projected_head h
 LEFT JOIN read_completely known ON known.dealer_id = h.dealer_id AND known.order_key = h.dms_number
 LEFT JOIN projected_lines l ON l.dealer_id = h.dealer_id AND l.order_key = h.dms_number

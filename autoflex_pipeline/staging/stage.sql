@@ -97,8 +97,13 @@ WHERE NOT typed.is_rejected AND typed.skip IS NULL AND known.is_changed IS NOT F
 
 -- name: found
 CREATE OR REPLACE TEMP TABLE found AS
-SELECT seq, dealer_id, dms_number, finding.rule AS rule_number, finding.before, finding.after
-FROM (SELECT seq, dealer_id, dms_number, unnest(findings) AS finding FROM typed WHERE findings IS NOT NULL) AS listed;
+SELECT seq, dealer_id, dms_number, rule_number, before, after
+FROM (
+    SELECT seq, dealer_id, dms_number, (generate_subscripts(hits, 1) - 1)::SMALLINT AS rule_number,
+        unnest(hits) AS is_hit, unnest(befores) AS before, unnest(afters) AS after
+    FROM typed WHERE hits IS NOT NULL
+) AS judged
+WHERE is_hit;
 
 -- name: mileage_lower
 -- Against the highest mileage of the car on any earlier day, as staged now.
