@@ -1,12 +1,12 @@
 """From a recipe and the model's declarations to the one query that types, repairs and judges a batch.
 
 The query reads the temporary table ``batch`` (see ``stage.sql``; ``{first}`` and ``{last}`` are its bounds) and gives a
-row per raw record of it: the values of the fields, ``skip`` (why it is not staged), ``is_rejected``, and what was found:
-``hits``, ``befores`` and ``afters``, lists in which each rule has the place that it has in ``all_rules``. They are NULL
-where nothing was found. (A list of structs of the rules that hold took DuckDB ten times as long to set up.) The query is
-built in layers, each a SELECT over the one before, in which the columns that ``rules`` names come to be. Besides those: ``odd`` tells that tidying may
-change a text of the record, ``today`` is the day at the dealer, ``confirmed_at`` and ``returned_at`` are the absence of
-the order, ``place`` is the place of the line in its order.
+row per raw record of it: the values of the fields, ``skip`` (why it is not staged), ``is_rejected``, and what was
+found, NULL where that is nothing: ``hits``, which tells of each rule whether it holds, by its place in ``all_rules``,
+and ``befores`` and ``afters``, the texts that rules keep, each once (``kept_at`` has their places). The query is built
+in layers, each a SELECT over the one before, in which the columns that ``rules`` names come to be. Besides those:
+``odd`` tells that tidying may change a text of the record, ``today`` is the day at the dealer, ``confirmed_at`` and
+``returned_at`` are the absence of the order, ``place`` is the place of the line in its order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from autoflex_pipeline.model import FieldInfo, fields
 from autoflex_pipeline.sql_files import literal
@@ -101,6 +102,21 @@ def typed_query(entity: str, mode: Mode) -> str:
     names = ("opened", "taken_apart", "tidied", "texts_read", "timed", "helped", "made", "judged")
     steps = ",\n".join(f"{name} AS ({sql})" for name, sql in zip(names, layers, strict=True))
     return f"WITH {steps}\n{_result(recipe, judged)}"
+
+
+@cache
+def kept_at(entity: str) -> tuple[tuple[int, int], ...]:
+    """Of every rule the places, from 1, of its texts in ``befores`` and ``afters``."""
+    befores, afters = (_kept(entity, which) for which in ("before_sql", "after_sql"))
+    return tuple(
+        (befores.index(rule.before_sql) + 1, afters.index(rule.after_sql) + 1) if rule.when else (0, 0)
+        for rule in all_rules(entity)
+    )
+
+
+def _kept(entity: str, which: Literal["before_sql", "after_sql"]) -> list[str]:
+    """The SQL of the texts that the rules of the entity keep, each once."""
+    return list(dict.fromkeys(getattr(rule, which) for rule in all_rules(entity) if rule.when))
 
 
 def _adding(columns: Mapping[str, str], source: str) -> str:
@@ -233,9 +249,8 @@ def _result(recipe: Recipe, judged: list[tuple[int, Rule]]) -> str:
     rejected = " OR ".join(f"hit_{number}" for number, rule in judged if rule.severity is Severity.REJECT)
     structural = ", ".join(rule.when for rule in STRUCTURAL)
     others = ", ".join(["false" for _ in STRUCTURAL] + [f"hit_{number}" for number, _ in judged])
-    rules = [*STRUCTURAL, *(rule for _, rule in judged)]
-    befores = ", ".join(f"({rule.before_sql})::VARCHAR" for rule in rules)
-    afters = ", ".join(f"({rule.after_sql})::VARCHAR" for rule in rules)
+    befores = ", ".join(f"({sql})::VARCHAR" for sql in _kept(recipe.entity, "before_sql"))
+    afters = ", ".join(f"({sql})::VARCHAR" for sql in _kept(recipe.entity, "after_sql"))
     unplaced = "read_position IS NULL" if recipe.entity == "intervention" else "false"
     values = ", ".join(info.name for info in fields(recipe.entity) if not info.key)
     return f"""

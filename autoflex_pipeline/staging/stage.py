@@ -12,7 +12,7 @@ import duckdb
 from autoflex_pipeline.model import RAW_ENTITIES, fields
 from autoflex_pipeline.sql_files import named_sql, run_sql
 from autoflex_pipeline.staging.clock import install_dealers, install_weeks
-from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, typed_query
+from autoflex_pipeline.staging.compiling import LATE_RULES, Mode, all_rules, kept_at, typed_query
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import validate_accepted
 
@@ -24,6 +24,7 @@ TABLES = (
     "again",
     "typed",
     "known",
+    "accepted",
     "found",
     "found_named",
     "rejected",
@@ -44,20 +45,27 @@ def stage_entities(
     ``StagingDefectError`` when a row that was accepted breaks its model; nothing must be committed then.
     """
     install_dealers(connection, context)
-    return {entity: _stage_entity(connection, entity, context) for entity in entities}
+    counts: dict[str, dict[str, StageCounts]] = {}
+    for entity in entities:
+        values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
+        is_again = _is_any(connection, entity, "is_again")
+        # Lines that wait for their order grow old without any new record.
+        has_orphans = entity == "intervention" and _is_any(connection, entity, "orphans")
+        if is_again or has_orphans or _is_any(connection, entity, "is_new", values):
+            if not counts:
+                _install_readers(connection)
+            counts[entity] = _stage_entity(connection, entity, values, is_again=is_again)
+    return {entity: counts.get(entity, {}) for entity in entities}
 
 
 def _stage_entity(
-    connection: duckdb.DuckDBPyConnection, entity: str, context: StagingContext
+    connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *, is_again: bool
 ) -> dict[str, StageCounts]:
-    values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
-    # Lines that wait for their order grow old without any new record.
-    if not (_has_raw(connection, entity, values) or (entity == "intervention" and _has_orphans(connection))):
-        return {}
-    _run(connection, entity, values, "again", "batch")
-    if entity == "intervention":
+    """Stage the batch of an entity; gives its counts by dealer."""
+    _run(connection, entity, values, "again" if is_again else "nothing_again", "batch")
+    if entity == "intervention" and is_again:
         _run(connection, entity, values, "left_their_order", "close_left_lines")
-    counts = _stage(connection, entity, values)
+    counts = _stage(connection, entity, values, is_again=is_again)
     _run(connection, entity, values, "watermark")
     connection.execute("DELETE FROM restage WHERE entity = ?", [RAW_ENTITIES[entity]])
     for table in TABLES:
@@ -65,16 +73,21 @@ def _stage_entity(
     return counts
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any]) -> dict[str, StageCounts]:
-    _install(connection, entity)
+def _stage(
+    connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *, is_again: bool
+) -> dict[str, StageCounts]:
+    _install_rules(connection, entity)
     _type_batch(connection, entity)
-    _run(connection, entity, values, "known")
-    validate_accepted(connection, entity, _sql(entity, "accepted"), values)
+    _run(connection, entity, values, "known", "accepted")
+    validate_accepted(connection, entity, _sql(entity, "accepted_rows"), values)
     if entity == "intervention":
         _run(connection, entity, values, "dirty_before")
     _run(connection, entity, values, "replace", "accept", "found")
     for rule in LATE_RULES.get(entity, ()):
         _run(connection, entity, {**values, "rule": all_rules(entity).index(rule)}, rule.name)
+    _run(connection, entity, values, "found_named")
+    if is_again:
+        _run(connection, entity, values, "findings_again")
     _run(connection, entity, values, "findings", "quarantine", "skipped", f"dirty_{entity}")
     if entity == "appointment":
         _run(connection, entity, values, "returned")
@@ -100,22 +113,28 @@ def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) 
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {query}")
 
 
-def _install(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
-    """Make the macros and the small tables that the queries look into."""
+def _install_readers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the macros that read texts and the weeks that local times are looked up in."""
     run_sql(connection, files(__package__).joinpath("macros.sql").read_text("utf-8"))
-    if any(rule.name == "clock_change_resolved" for rule in all_rules(entity)):
-        install_weeks(connection)
+    install_weeks(connection)
+
+
+def _install_rules(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
+    """Make the table of the rules by number."""
     rules = all_rules(entity)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE staging_rule AS SELECT unnest($number::SMALLINT[]) AS rule_number, "
         "unnest($rule::VARCHAR[]) AS rule, unnest($field::VARCHAR[]) AS field, "
-        "unnest($severity::VARCHAR[]) AS severity, unnest($hint::VARCHAR[]) AS hint",
+        "unnest($severity::VARCHAR[]) AS severity, unnest($hint::VARCHAR[]) AS hint, "
+        "unnest($before_at::SMALLINT[]) AS before_at, unnest($after_at::SMALLINT[]) AS after_at",
         {
             "number": list(range(len(rules))),
             "rule": [rule.name for rule in rules],
             "field": [rule.field for rule in rules],
             "severity": [rule.severity.value for rule in rules],
             "hint": [rule.hint for rule in rules],
+            "before_at": [before for before, _ in kept_at(entity)],
+            "after_at": [after for _, after in kept_at(entity)],
         },
     )
 
@@ -125,13 +144,11 @@ def _watermark(connection: duckdb.DuckDBPyConnection, entity: str) -> int:
     return int(row[0]) if row and row[0] is not None else 0
 
 
-def _has_raw(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any]) -> bool:
-    """Whether any record of the entity is new, or to be taken again."""
-    return run_sql(connection, _sql(entity, "has_raw"), values).fetchone() is not None
-
-
-def _has_orphans(connection: duckdb.DuckDBPyConnection) -> bool:
-    return connection.execute(f"SELECT 1 FROM ({_sql('intervention', 'orphans')}) LIMIT 1").fetchone() is not None
+def _is_any(
+    connection: duckdb.DuckDBPyConnection, entity: str, name: str, values: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether the query gives any row."""
+    return run_sql(connection, f"SELECT 1 FROM ({_sql(entity, name)}) AS found LIMIT 1", values).fetchone() is not None
 
 
 def _run(connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *names: str) -> None:
@@ -145,7 +162,7 @@ def _sql(entity: str, name: str) -> str:
     declared = [info.name for info in fields(entity)]
     keys = {info.name for info in fields(entity) if info.key}
     parts = {
-        "accepted": named_sql("staging/stage.sql")["accepted"],
+        "accepted_rows": named_sql("staging/stage.sql")["accepted_rows"],
         "orphans": named_sql("staging/stage.sql")["orphans"],
         "columns": ", ".join(f"typed.{column}" for column in declared),
         "changed": " OR ".join(

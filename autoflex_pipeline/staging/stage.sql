@@ -1,10 +1,11 @@
 -- The steps of staging one entity, each found by its name; {entity}, {raw}, {fields}, {changed}, {columns} are put in by
--- stage.py from the declarations. Temporary tables: batch, typed, known, found.
+-- stage.py from the declarations. Temporary tables: again, batch, typed, known, accepted, found.
 
--- name: has_raw
+-- name: is_new
 SELECT 1 FROM raw_record WHERE entity = '{raw}' AND seq > $watermark
-UNION ALL SELECT 1 FROM restage WHERE entity = '{raw}'
-LIMIT 1;
+
+-- name: is_again
+SELECT 1 FROM restage WHERE entity = '{raw}'
 
 -- name: batch
 -- The newest raw record of every key that is new or to be taken again. A record without a key is known by its content.
@@ -16,6 +17,9 @@ FROM (
     SELECT raw_seq, dealer_id, record_key, raw_hash FROM again
 ) AS candidate
 GROUP BY dealer_id, record_key, CASE WHEN record_key IS NULL THEN raw_hash END;
+
+-- name: nothing_again
+CREATE OR REPLACE TEMP TABLE again AS SELECT seq AS raw_seq, dealer_id, record_key, raw_hash FROM raw_record LIMIT 0;
 
 -- name: again
 CREATE OR REPLACE TEMP TABLE again AS
@@ -85,24 +89,30 @@ SELECT known.* EXCLUDE (seq, stored_row, is_changed, observed_at), observed_at A
 FROM known WHERE is_changed;
 DELETE FROM {entity} WHERE rowid IN (SELECT stored_row FROM known WHERE is_changed);
 
--- name: accept
-INSERT INTO {entity} BY NAME {accepted};
-
 -- name: accepted
-SELECT {columns}, typed.seq AS raw_seq, $run_id AS run_id,
+-- The rows that become a new version, or a first one.
+CREATE OR REPLACE TEMP TABLE accepted AS
+SELECT typed.seq, typed.dealer_id, typed.dms_number, known.seq IS NULL AS is_first,
     CASE WHEN known.observed_at >= $now THEN known.observed_at + INTERVAL 1 MICROSECOND ELSE $now END AS observed_at
 FROM typed
 LEFT JOIN known ON known.seq = typed.seq
-WHERE NOT typed.is_rejected AND typed.skip IS NULL AND known.is_changed IS NOT FALSE
+WHERE NOT typed.is_rejected AND typed.skip IS NULL AND known.is_changed IS NOT FALSE;
+
+-- name: accepted_rows
+SELECT {columns}, seq AS raw_seq, $run_id AS run_id, accepted.observed_at FROM typed JOIN accepted USING (seq)
+
+-- name: accept
+INSERT INTO {entity} BY NAME {accepted_rows};
 
 -- name: found
 CREATE OR REPLACE TEMP TABLE found AS
-SELECT seq, dealer_id, dms_number, rule_number, before, after
+SELECT seq, dealer_id, dms_number, rule_number, befores[rule.before_at] AS before, afters[rule.after_at] AS after
 FROM (
-    SELECT seq, dealer_id, dms_number, (generate_subscripts(hits, 1) - 1)::SMALLINT AS rule_number,
-        unnest(hits) AS is_hit, unnest(befores) AS before, unnest(afters) AS after
+    SELECT seq, dealer_id, dms_number, befores, afters,
+        unnest(hits) AS is_hit, (generate_subscripts(hits, 1) - 1)::SMALLINT AS rule_number
     FROM typed WHERE hits IS NOT NULL
 ) AS judged
+JOIN staging_rule AS rule USING (rule_number)
 WHERE is_hit;
 
 -- name: mileage_lower
@@ -149,18 +159,22 @@ ANTI JOIN (FROM finding WHERE entity = 'intervention' AND rule = 'orphan') AS to
 -- name: orphan
 INSERT INTO found SELECT raw_seq, dealer_id, dms_number, $rule, appointment_dms_number, NULL FROM ({orphans}) AS orphan;
 
--- name: findings
--- A raw record that is taken again: what was found before and still is stays as it was written.
+-- name: found_named
 CREATE OR REPLACE TEMP TABLE found_named AS
 SELECT found.dealer_id, '{entity}' AS entity, found.dms_number, rule.severity, rule.rule, rule.field, found.before,
     found.after, rule.hint, found.seq AS raw_seq
 FROM found JOIN staging_rule AS rule USING (rule_number);
+
+-- name: findings_again
+-- Of a raw record that is taken again, what was found before and still is stays as it was written.
 DELETE FROM finding
 WHERE entity = '{entity}' AND rule <> 'orphan' AND raw_seq IN (SELECT raw_seq FROM again)
   AND NOT EXISTS (
       FROM found_named AS now
       WHERE now.raw_seq = finding.raw_seq AND now.rule = finding.rule AND now.field = finding.field
         AND now.before IS NOT DISTINCT FROM finding.before AND now.after IS NOT DISTINCT FROM finding.after);
+
+-- name: findings
 INSERT INTO finding BY NAME
 SELECT now.*, $run_id AS run_id, $now AS found_at
 FROM found_named AS now
@@ -214,30 +228,24 @@ WHERE absence.dealer_id = typed.dealer_id AND absence.dms_number = typed.dms_num
   AND NOT typed.is_rejected AND typed.skip IS NULL;
 
 -- name: dirty_appointment
-INSERT INTO document_dirty SELECT DISTINCT dealer_id, dms_number FROM ({accepted}) AS accepted;
+INSERT INTO document_dirty SELECT dealer_id, dms_number FROM accepted;
 
 -- name: dirty_intervention
-INSERT INTO document_dirty SELECT DISTINCT dealer_id, appointment_dms_number FROM ({accepted}) AS accepted;
+INSERT INTO document_dirty
+SELECT DISTINCT typed.dealer_id, appointment_dms_number FROM typed SEMI JOIN accepted USING (seq);
 
 -- name: dirty_car
 INSERT INTO document_dirty
 SELECT appointment.dealer_id, appointment.dms_number
 FROM appointment
-JOIN (SELECT DISTINCT dealer_id, dms_number FROM ({accepted}) AS accepted) AS accepted
+JOIN accepted
   ON accepted.dealer_id = appointment.dealer_id AND accepted.dms_number = appointment.car_dms_number
 -- A billed one keeps what it has, but does not stay without what was not there when it was billed.
-WHERE NOT appointment.is_billed
-   OR NOT EXISTS (
-       FROM known WHERE known.dealer_id = accepted.dealer_id AND known.dms_number = accepted.dms_number);
+WHERE NOT appointment.is_billed OR accepted.is_first;
 
 -- name: dirty_party
 INSERT INTO document_dirty
-WITH accepted AS (
-    SELECT DISTINCT dealer_id, dms_number, NOT EXISTS (
-        FROM known WHERE known.dealer_id = accepted.dealer_id AND known.dms_number = accepted.dms_number) AS is_first
-    FROM ({accepted}) AS accepted
-),
-their_car AS (
+WITH their_car AS (
     SELECT car.dealer_id, car.dms_number, accepted.is_first
     FROM car JOIN accepted ON accepted.dealer_id = car.dealer_id AND accepted.dms_number = car.driver_dms_number
     UNION
@@ -264,13 +272,11 @@ WHERE entity = '{raw}' AND seq > $watermark;
 -- name: counts
 SELECT dealer_id, sum(accepted)::BIGINT, sum(repaired)::BIGINT, sum(warned)::BIGINT, sum(quarantined)::BIGINT
 FROM (
-    SELECT dealer_id, count(*) AS accepted, 0 AS repaired, 0 AS warned, 0 AS quarantined
-    FROM ({accepted}) AS accepted GROUP BY dealer_id
+    SELECT dealer_id, 1 AS accepted, 0 AS repaired, 0 AS warned, 0 AS quarantined FROM accepted
     UNION ALL
-    SELECT dealer_id, 0, count(DISTINCT seq) FILTER (severity = 'repair'),
-        count(DISTINCT seq) FILTER (severity = 'warn'), 0
-    FROM found JOIN staging_rule USING (rule_number) GROUP BY dealer_id
+    SELECT dealer_id, 0, bool_or(severity = 'repair')::INTEGER, bool_or(severity = 'warn')::INTEGER, 0
+    FROM found JOIN staging_rule USING (rule_number) GROUP BY dealer_id, seq
     UNION ALL
-    SELECT dealer_id, 0, 0, 0, count(*) FROM typed WHERE is_rejected GROUP BY dealer_id
+    SELECT dealer_id, 0, 0, 0, 1 FROM typed WHERE is_rejected
 ) AS counted
 GROUP BY dealer_id;
