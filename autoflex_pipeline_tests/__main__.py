@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from autoflex_pipeline_tests.browser.chromium import find_chromium
 
@@ -29,10 +30,11 @@ def main(arguments: list[str]) -> int:
     if without_browser:
         chosen = [name for name in chosen if name != "browser"]
     # The files with the longest tests first, so that no processor waits for another in the end.
-    beside = [name for name in reversed(KINDS) if name in chosen and name != "browser"]
-    code = _pytest(beside, "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder")
-    if "browser" in chosen:
-        code = _pytest(["browser"]) or code
+    others = [name for name in reversed(KINDS) if name in chosen and name != "browser"]
+    code = _side_by_side(
+        _pytest(others, "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"),
+        _pytest([name for name in chosen if name == "browser"]),
+    )
     if without_browser:
         print("NOT RUN: the browser tests, because no Chromium was found (install Debian's chromium, or set CHROMIUM)")
         if os.environ.get("REQUIRE_BROWSER") == "1":
@@ -40,11 +42,28 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def _pytest(kinds: list[str], *options: str) -> int:
-    if not kinds:
-        return 0
-    command = [sys.executable, "-m", "pytest", *options, *(str(HERE / kind) for kind in kinds)]
-    return subprocess.run(command, cwd=HERE.parent, check=False).returncode
+def _pytest(kinds: list[str], *options: str) -> list[str]:
+    """The command that runs the kinds; empty when there are none."""
+    return [sys.executable, "-m", "pytest", *options, *(str(HERE / kind) for kind in kinds)] if kinds else []
+
+
+def _side_by_side(others: list[str], browser: list[str]) -> int:
+    """Run both commands; what the browser tests say is printed at the end. Gives the exit code.
+
+    They wait most of their time for the demo and for Dagster: the others use the processors meanwhile.
+    """
+    if not (others and browser):
+        alone = others or browser
+        return subprocess.run(alone, cwd=HERE.parent, check=False).returncode if alone else 0
+    with (
+        TemporaryFile("w+") as said,
+        subprocess.Popen(browser, cwd=HERE.parent, stdout=said, stderr=subprocess.STDOUT) as beside,
+    ):
+        code = subprocess.run(others, cwd=HERE.parent, check=False).returncode
+        code = beside.wait() or code
+        said.seek(0)
+        print(said.read())
+    return code
 
 
 if __name__ == "__main__":

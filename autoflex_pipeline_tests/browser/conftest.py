@@ -72,7 +72,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page in a new Chromium; a screenshot of where it ended is kept under the test's name."""
     ARTIFACTS.mkdir(exist_ok=True)
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path / "profile",
@@ -80,7 +80,7 @@ def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
             args=[flag for flag in FLAGS if flag != "--headless"],
             viewport={"width": 1500, "height": 1000},
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         opened = context.new_page()
         try:
             yield opened

@@ -21,7 +21,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from autoflex_pipeline_tests.faults.histories.machine import Histories
 from autoflex_pipeline_tests.faults.histories.site import history_ground, prepare
 
-COUNT = int(os.environ.get("HISTORIES", "4"))
+COUNT = int(os.environ.get("HISTORIES", "2"))
 SEED = int(os.environ.get("HISTORIES_SEED", "0"))
 STEPS = int(os.environ.get("HISTORIES_STEPS", "10"))
 BLOB = os.environ.get("HISTORIES_BLOB", "")
