@@ -72,7 +72,7 @@ def test_why_a_work_order_is_not_in_claire_is_found_from_the_ui_in_under_two_min
     config = f"ops:\n  find_work_order:\n    config:\n      dealer: {row['dealer_id']}\n      query: '{number}'\n"
     fill_in(page, config)
     shot(page, "trace-launchpad")
-    launch(page)
+    launch(demo, page)
     page.get_by_text("Show Markdown").first.click()
     expect(page.get_by_text("quarantined").first).to_be_visible()
     expect(page.get_by_text(row["rule"]).first).to_be_visible()
@@ -84,16 +84,18 @@ def test_why_a_work_order_is_not_in_claire_is_found_from_the_ui_in_under_two_min
 def test_a_rejected_appointment_is_sent_again_from_the_launchpad(demo: Demo, page: Page) -> None:
     """Claire refuses one document; when it no longer would, the job resend sends it."""
     number, _ = first_open_order(demo, page)
+    faults = f"{demo.claire}/control/faults"
     refuse = {"kind": "status_before", "status": 422, "endpoint": "import", "dms_nr": number}
-    page.request.post(f"{demo.claire}/control/faults", data=refuse)
+    page.request.post(faults, data=refuse)
     page.request.patch(f"{demo.autoflex}/control/state/{DEALER}/order/{number}", data={"notes": "eerst geweigerd"})
-    until(page, lambda: status(demo)[DEALER]["rejected"] == 1, 2 * PATIENCE_SECONDS)
-    page.request.delete(f"{demo.claire}/control/faults")
+    until(page, lambda: page.request.get(faults).json()[0]["hits"] > 0, 2 * PATIENCE_SECONDS)
+    until(page, lambda: status(demo)[DEALER]["rejected"] == 1)
+    page.request.delete(faults)
     page.goto(f"{demo.job('resend')}/playground")
     options = f"{{dealers: [{DEALER}], numbers: ['{number}'], force: true}}"
     fill_in(page, f"resources:\n  options:\n    config: {options}\n")
     shot(page, "resend-launchpad")
-    launch(page)
+    launch(demo, page)
     assert notes(demo, page, LOCATION_ID, number) == "eerst geweigerd"
     assert status(demo)[DEALER]["rejected"] == 0
 
@@ -111,7 +113,7 @@ def test_a_preview_shows_each_field_and_sends_nothing_and_a_sync_of_one_dealer_t
         imports = page.request.get(f"{demo.claire}/control/counts").json()["imports"]
         page.goto(f"{demo.job('preview')}/playground")
         fill_in(page, f"resources:\n  options:\n    config: {{dealers: [{DEALER}], dry_run: true, reread: true}}\n")
-        launch(page)
+        launch(demo, page)
         open_newest(demo, page, "preview_report")
         expect(page.get_by_text("dms_notes").first).to_be_visible()
         expect(page.get_by_text("299999").first).to_be_visible()  # notes are hidden in the event log, mileages are not
@@ -119,7 +121,7 @@ def test_a_preview_shows_each_field_and_sends_nothing_and_a_sync_of_one_dealer_t
         assert page.request.get(f"{demo.claire}/control/counts").json()["imports"] == imports
         page.goto(f"{demo.job('sync')}/playground")
         fill_in(page, f"resources:\n  options:\n    config: {{dealers: [{DEALER}]}}\n")
-        launch(page)
+        launch(demo, page)
         assert notes(demo, page, LOCATION_ID, number) == "eerst bekeken"
         assert notes(demo, page, OTHER_LOCATION_ID, elsewhere) != "eerst bekeken"
 
@@ -129,7 +131,7 @@ def test_quarantine_is_validated_again_from_the_launchpad(demo: Demo, page: Page
     row = next(row for row in told(demo, "quarantine", "list") if row["dms_number"])
     page.goto(f"{demo.job('quarantine_retry')}/playground")
     fill_in(page, f"ops:\n  validate_again:\n    config: {{dealer: {row['dealer_id']}}}\n")
-    launch(page)
+    launch(demo, page)
     open_newest(demo, page, "quarantine_retry_report")
     expect(page.get_by_text("still rejected").first).to_be_visible()
     expect(page.get_by_text(row["rule"]).first).to_be_visible()

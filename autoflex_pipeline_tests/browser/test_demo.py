@@ -33,7 +33,7 @@ def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, 
 def test_the_sync_is_started_from_the_dagster_ui_without_a_partition_and_succeeds(demo: Demo, page: Page) -> None:
     page.goto(f"{demo.job('sync')}/playground")
     expect(page.get_by_text("allow_mass_change")).to_be_visible()
-    launch(page)
+    launch(demo, page)
 
 
 def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page(demo: Demo, page: Page) -> None:
@@ -51,6 +51,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     shot(page, "backfill-grid")
     page.get_by_role("button", name="Launch backfill").click()
     expect(page.get_by_text("Launch runs to materialize")).to_be_hidden()
+    page.goto("about:blank")
     until(page, lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
     page.goto(f"{demo.dagster}/runs")
     expect(page.get_by_text("3 partitions").first).to_be_visible()
