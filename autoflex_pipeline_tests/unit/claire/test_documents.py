@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from autoflex_pipeline.claire.contract import Version
+from autoflex_pipeline.claire.contract import Version, sent_fields
 from autoflex_pipeline.claire.documents import projections, refresh_documents
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline_tests.unit.claire.stage import (
+    APPOINTMENT,
+    CAR,
     DEALER,
+    DRIVER,
     NOW,
     ZONES,
     put,
@@ -120,6 +124,56 @@ def test_a_change_of_any_part_changes_the_hash_and_no_change_keeps_the_row(
         seen.add(document_hash(connection))
     assert len(seen) == 5
     assert connection.execute("SELECT count(*) FROM document_dirty").fetchone() == (0,)
+
+
+VALUES = {
+    "BIGINT": (1, 2),
+    "BOOLEAN": (False, True),
+    "DATE": (date(2026, 11, 24), date(2026, 11, 25)),
+    "DECIMAL(12,2)": (Decimal("1.00"), Decimal("10.00")),
+    "TIMESTAMPTZ": (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+    "VARCHAR": ("", "a"),
+}
+PARTS = {
+    "appointment": {"dms_number": "50012"},
+    "car": {"dms_number": "7001", "driver_dms_number": "3001"},
+    "party": {"dms_number": "3001"},
+    "intervention": {"dms_number": "500121", "appointment_dms_number": "50012"},
+}
+
+
+@pytest.mark.parametrize("entity", PARTS)
+def test_each_value_of_each_field_that_is_sent_has_a_hash_of_its_own(
+    connection: duckdb.DuckDBPyConnection, entity: str
+) -> None:
+    """An empty text is not no text; the times are the same on the clock, before and after it is put back."""
+    put_whole(connection)
+    whole = {"appointment": APPOINTMENT, "car": CAR, "party": DRIVER, "intervention": {"position": 1, "title": "x"}}
+    tried = [info for info in sent_fields(entity).values() if not info.key and info.name not in PARTS[entity]]
+    seen, wanted = set(), 0
+    for info in tried:
+        for value in (*VALUES[info.duckdb_type], *([None] if info.nullable else [])):
+            put(connection, entity, **(whole[entity] | PARTS[entity] | {info.name: value}))
+            connection.execute("INSERT INTO document_dirty VALUES (?, '50012')", [DEALER])
+            refresh_documents(connection, ZONES, NOW)
+            document = project(connection).document
+            seen.add((str(sorted(document.items())), document_hash(connection)))
+            wanted += 1
+    assert len({document for document, _ in seen}) == len({hashed for _, hashed in seen}) == len(seen)
+    assert len(seen) > wanted / 2
+
+
+def test_lines_in_another_order_and_texts_in_each_others_place_have_another_hash(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    put_appointment(connection)
+    seen = set()
+    for titles in (("a", "b"), ("b", "a"), ("ab", ""), ("", "ab"), ("a", "a"), ("b", "b")):
+        put_lines(connection, "50012", [("1", 1, titles[0], "1.00"), ("2", 2, titles[1], "1.00")])
+        connection.execute("INSERT INTO document_dirty VALUES (?, '50012')", [DEALER])
+        refresh_documents(connection, ZONES, NOW)
+        seen.add(document_hash(connection))
+    assert len(seen) == 6
 
 
 def test_once_open_an_appointment_stays_owed_when_it_is_billed(connection: duckdb.DuckDBPyConnection) -> None:
