@@ -201,14 +201,16 @@ SIDECODES = [
 def test_plate_normalised(lab: Lab, sidecode: str) -> None:
     plate = sidecode.replace("X", "G").replace("9", "7")
     signs = plate.replace("-", "")
-    for number, typed in enumerate(
-        [signs, signs.lower(), f" {plate.lower()} ", " ".join(signs), plate[:3] + "." + plate[3:]]
-    ):
-        outcome = lab.staged("vehicle", vehicle_id=number + 1, license_plate=typed)
+    ways = [signs, signs.lower(), f" {plate.lower()} ", " ".join(signs), plate[:3] + "." + plate[3:]]
+    for number, typed in enumerate([*ways, plate], start=1):
+        lab.put("vehicle", vehicle_id=number, license_plate=typed)
+    lab.stage()
+    for number, typed in enumerate(ways, start=1):
+        outcome = lab.outcome("car", str(number))
         assert outcome["registration_number"] == plate
         assert outcome.rules == [("repair", "plate_normalised", "registration_number")]
         assert outcome.finding("plate_normalised")["before"] == typed
-    assert lab.staged("vehicle", vehicle_id=99, license_plate=plate).rules == []
+    assert lab.outcome("car", str(len(ways) + 1)).rules == []
 
 
 def test_the_three_ways_to_type_one_plate(lab: Lab) -> None:
