@@ -126,3 +126,14 @@ def test_what_is_copied_is_to_be_published(undone: duckdb.DuckDBPyConnection, st
         set_mark(state, PUBLISH_WANTED, False)
         bring_up(undone, state)
         assert not mark(state, PUBLISH_WANTED)
+
+
+def test_a_copy_that_becomes_empty_is_to_be_published(undone: duckdb.DuckDBPyConnection, state: Connection) -> None:
+    """The store was replaced by one in which nothing was delivered yet."""
+    ledger.append(state, [attempt("1")])
+    bring_up(undone, state)
+    set_mark(state, PUBLISH_WANTED, False)
+    state.exec_driver_sql("DELETE FROM ledger")
+    bring_up(undone, state)
+    assert attempts(undone) == []
+    assert mark(state, PUBLISH_WANTED)

@@ -253,6 +253,14 @@ def test_a_change_number_is_not_given_twice_though_the_row_that_had_it_is_gone(s
     assert changes(state, 0) == [(2, "2")]
 
 
+def test_why_a_document_has_not_gone_is_cleared_where_only_its_dealer_has_any(state: Connection) -> None:
+    outbox.set_dispositions(state, "jansen", [disposition("1")])
+    outbox.clear_dispositions(state, "pietersen", ["1"])
+    assert outbox.dispositions(state, "jansen").keys() == {"1"}
+    outbox.clear_dispositions(state, "jansen", ["1"])
+    assert outbox.dispositions(state, "jansen") == {}
+
+
 def test_why_a_document_has_not_gone_is_replaced_and_cleared_for_one_dealer(state: Connection) -> None:
     for dealer_id in ("jansen", "pietersen"):
         outbox.set_dispositions(state, dealer_id, [disposition("1"), disposition("2"), disposition("3")])
