@@ -27,8 +27,8 @@ Form = Literal["text", "hash"]
 """What a projection is made as: the JSON text that goes out, or a hash that tells whether that changed.
 
 The hash is DuckDB's own, of the values as they would be sent: 64 bits, which a change leaves as they were once in 10^19
-changes, and twenty times as fast as an md5 of the text. Another release of DuckDB may hash otherwise; its documents are
-then compared with what Claire holds once more, field by field, and nothing is sent.
+changes, and for which no JSON is written. Another release of DuckDB may hash otherwise; its documents are then compared
+with what Claire holds once more, field by field, and nothing is sent.
 """
 
 PART = {"text": "to_json(struct_pack({members}))::VARCHAR", "hash": "hash({values})"}

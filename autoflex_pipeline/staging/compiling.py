@@ -247,6 +247,7 @@ def _result(recipe: Recipe, judged: list[tuple[int, Rule]]) -> str:
     broken = " OR ".join(f"({rule.when})" for rule in STRUCTURAL)
     some = " OR ".join(f"hit_{number}" for number, _ in judged)
     rejected = " OR ".join(f"hit_{number}" for number, rule in judged if rule.severity is Severity.REJECT)
+    # A place in the list is a rule's number: rules that are not judged here come last in all_rules.
     structural = ", ".join(rule.when for rule in STRUCTURAL)
     others = ", ".join(["false" for _ in STRUCTURAL] + [f"hit_{number}" for number, _ in judged])
     befores = ", ".join(f"({sql})::VARCHAR" for sql in _kept(recipe.entity, "before_sql"))

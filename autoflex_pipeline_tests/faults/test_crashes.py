@@ -142,11 +142,16 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
             for kind in ways.get(name, ()):
                 of_kind = [crash for _, crash in crashes if crash.kind == kind]
                 if of_kind:
-                    not_told += unclear(crash_and_recover(crashing, scenario, next(rounds), chance.choice(of_kind)))
+                    ended = crash_and_recover(crashing, scenario, next(rounds), chance.choice(of_kind))
+                    not_told += unclear(ended)
+                    print(f"{name}: {kind} at {ended.crashed_at or 'no step: the run was shorter'}", flush=True)
+                else:
+                    print(f"{name}: NOT TRIED: it has no step for a {kind}", flush=True)
         else:
             wanted |= {(step, crash.kind) for step, crash in crashes}
             not_told += try_each_name(crashing, scenario, steps, tried, rounds)
-    print(f"TRIED {len(tried)} of {len(wanted)} pairs of a step and a way: {Counter(kind for _, kind in tried)}")
+    if wanted:
+        print(f"TRIED {len(tried)} of {len(wanted)} pairs of a step and a way: {Counter(kind for _, kind in tried)}")
     assert STEPS.keys() - met == set()
     assert met - STEPS.keys() == set()
     assert wanted - tried == set()
