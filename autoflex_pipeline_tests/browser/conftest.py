@@ -13,12 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from autoflex_pipeline_tests.browser.chromium import FLAGS, find_chromium
 
 ARTIFACTS = Path(os.environ.get("TEST_ARTIFACTS", "artifacts"))
 LOCATION = "autoflex_pipeline.definitions"
+
+NOTHING_MOVES = """
+addEventListener("DOMContentLoaded", () => {
+  const style = document.createElement("style");
+  style.textContent = "*, *::before, *::after { animation: none !important; transition: none !important }";
+  document.head.append(style);
+});
+"""
+"""Spinners are drawn sixty times a second, by the processors that the pipeline and the other tests need."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +77,32 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert left == "", f"processes were left: {left}"
 
 
-@pytest.fixture
-def page(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page in a new Chromium; a screenshot of where it ended is kept under the test's name."""
-    ARTIFACTS.mkdir(exist_ok=True)
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """One Chromium for all tests: it keeps the Dagster UI's megabytes of script, as a person's does."""
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile",
+            tmp_path_factory.mktemp("profile"),
             executable_path=find_chromium(),
             args=[flag for flag in FLAGS if flag != "--headless"],
             viewport={"width": 1500, "height": 1000},
         )
         context.set_default_timeout(120_000)
-        opened = context.new_page()
-        try:
-            yield opened
-        finally:
-            opened.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
-            context.close()
+        context.add_init_script(NOTHING_MOVES)
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(chromium: BrowserContext, demo: Demo, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that remembers nothing of other tests; a screenshot of where it ended is kept under the test's name."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    opened = chromium.new_page()
+    remembered = {"origin": demo.dagster, "storageTypes": "local_storage,indexeddb"}
+    chromium.new_cdp_session(opened).send("Storage.clearDataForOrigin", remembered)
+    try:
+        yield opened
+    finally:
+        opened.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
+        opened.close()

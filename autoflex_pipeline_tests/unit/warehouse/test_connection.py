@@ -58,6 +58,20 @@ def test_what_was_written_is_there_for_the_next_user(path: Path) -> None:
     assert keys(Warehouse(path)) == ["1"]
 
 
+def test_a_new_file_is_in_the_format_that_is_quick_to_open_and_one_in_the_older_format_stays_usable(path: Path) -> None:
+    older = path.with_name("older.duckdb")
+    older.parent.mkdir()
+    duckdb.connect(str(older)).close()
+    for file, version in ((path, "v1.2.0+"), (older, "v1.0.0+")):
+        add(Warehouse(file), "1")
+        with Warehouse(file).open() as connection:
+            tags = connection.execute(
+                "SELECT tags FROM duckdb_databases() WHERE database_name = 'warehouse'"
+            ).fetchone()
+            assert tags == ({"storage_version": version},)
+        assert keys(Warehouse(file)) == ["1"]
+
+
 @pytest.mark.parametrize("error", [ValueError("stop"), KeyboardInterrupt(), SystemExit(1)])
 def test_an_exception_undoes_everything_and_frees_the_file(path: Path, error: BaseException) -> None:
     warehouse = Warehouse(path)
