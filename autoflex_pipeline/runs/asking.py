@@ -77,9 +77,19 @@ def ask_dealers(
         _take_in(context, extract)
         if not extract.is_complete:
             what = extract.error or "the answer broke off"
-            kind: ProblemKind = "transport" if first and not extract.records else "source"
-            context.note(dealer_id, kind, f"{source} was read only in part: {what}; the next run reads it again")
+            context.note(
+                dealer_id,
+                _kind_of_failure(extract) if first else "source",
+                f"{source} was read only in part: {what}; the next run reads it again",
+            )
     return answers
+
+
+def _kind_of_failure(extract: Extract) -> ProblemKind:
+    """What it says of the DMS that a first question was not answered whole."""
+    if extract.records:
+        return "source"
+    return "configuration" if extract.is_refused else "transport"
 
 
 def _counts(extract: Extract) -> dict[str, int]:

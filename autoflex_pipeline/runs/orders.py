@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from autoflex_pipeline.runs.after_restore import compare_restored
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
+from autoflex_pipeline.runs.holding import hold_refused
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
@@ -31,6 +32,7 @@ def read_open_orders(context: RunContext) -> ReadReport:
     listed = ask_dealers(
         context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders(), first=True
     )
+    hold_refused(context, listed)
     crawled = _crawl_hidden(context, listed) if context.options.full else {}
     wanted = _orders_to_ask_for(context, listed, crawled)
     found = ask_dealers(

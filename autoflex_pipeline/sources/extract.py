@@ -15,7 +15,8 @@ class Extract:
 
     ``records`` are the distinct records in scope; ``window`` is the first and last appointment day asked for;
     ``read_ids`` are the numbers asked for that were answered completely: of the records, and for order lines of the
-    orders whose lines they are. ``not_found`` are those that the source says do not exist.
+    orders whose lines they are. ``not_found`` are those that the source says do not exist. ``is_refused``:
+    the source refused the question as a whole, which asking again does not mend.
     """
 
     dealer_id: str
@@ -29,6 +30,7 @@ class Extract:
     not_found: frozenset[str] = frozenset()
     read_ids: frozenset[str] = frozenset()
     window: tuple[date, date] | None = None
+    is_refused: bool = False
     requests: int = 0
     extract_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -56,6 +58,7 @@ class Extract:
             finished_at=finished_at,
             not_found=reading.not_found,
             read_ids=reading.read_ids,
+            is_refused=reading.refused,
             window=window,
             requests=reading.requests,
         )

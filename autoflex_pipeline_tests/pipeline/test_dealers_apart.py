@@ -90,6 +90,29 @@ def test_an_unreachable_dms_asks_for_a_run_that_says_so(world: World) -> None:
     assert not world.run()["dealers"][JANSEN]["ok"]
 
 
+def test_a_dms_that_refuses_its_list_of_orders_is_not_asked_every_minute_and_is_believed_when_it_answers(
+    world: World,
+) -> None:
+    """A login without the right to see orders, or an address that is no longer right: a fault of configuration."""
+    load(world, JANSEN)
+    load(world, DEVRIES)
+    world.run()
+    world.autoflex.set_fault("status", dealer=JANSEN, endpoint="order", status=403)
+    refused = world.run()["dealers"]
+    assert (refused[JANSEN]["ok"], refused[DEVRIES]["ok"]) == (False, True)
+    world.autoflex.change(JANSEN, "order", 50001, notes="anders")
+    world.autoflex.clear_requests()
+    held = world.look()[JANSEN]
+    assert not held.has_work
+    assert "refused it with 403" in held.reason
+    assert world.autoflex.requests(JANSEN) == 0
+    world.autoflex.clear_faults()
+    world.pass_time(minutes=6)
+    assert world.look()[JANSEN].has_work
+    assert world.run()["dealers"][JANSEN]["delivery"]["updated"] == 1
+    assert not world.look()[JANSEN].reason.startswith("held")
+
+
 def test_a_refused_login_during_a_full_pass_does_not_touch_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

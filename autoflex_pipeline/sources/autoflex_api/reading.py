@@ -37,7 +37,8 @@ class Reading:
     ``records`` are distinct by key (the last one read wins; those without a key are all kept), in the DMS's order.
     ``complete``: every page was read, and the filter is known to be honoured or was applied here. ``error``: why it
     broke off. ``pages``: how many pages a whole crawl had. ``not_found``: ids asked for by id that the DMS says do not
-    exist. ``read_ids``: ids asked for of which everything was read, or which do not exist.
+    exist. ``read_ids``: ids asked for of which everything was read, or which do not exist. ``refused``: the DMS refused
+    the list as a whole.
     """
 
     entity: str
@@ -48,6 +49,7 @@ class Reading:
     pages: int | None
     not_found: frozenset[str] = frozenset()
     read_ids: frozenset[str] = frozenset()
+    refused: bool = False
 
 
 class AutoflexApi:
@@ -241,6 +243,7 @@ def _reading(entity: str, crawls: Sequence[Crawl], tally: Tally) -> Reading:
         error=error,
         requests=tally.requests,
         pages=None if error else sum(crawl.pages or 0 for crawl in crawls),
+        refused=all(crawl.refused for crawl in crawls),
     )
 
 
