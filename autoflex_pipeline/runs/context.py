@@ -108,9 +108,13 @@ class RunContext:
         if isinstance(error, ConfigurationError):
             held: HoldKind = "login" if isinstance(error, LoginRefusedError) else "configuration"
             kind = held
-            with self.state.begin() as connection:
-                place_hold(connection, dealer.id, held, login_fingerprint(dealer), str(error), self.clock())
+            self.hold(dealer, held, str(error))
         self.note(dealer.id, kind, str(error))
+
+    def hold(self, dealer: DealerSettings, kind: HoldKind, message: str) -> None:
+        """Hold the dealer for what its DMS refuses, until its settings or secrets change."""
+        with self.state.begin() as connection:
+            place_hold(connection, dealer.id, kind, login_fingerprint(dealer), message, self.clock())
 
     def for_each(
         self,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from autoflex_pipeline.claire.delivery import DealerDelivery
 from autoflex_pipeline.errors import CredentialsMissingError
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.settings import DealerSettings, Settings, secret
-from autoflex_pipeline.sources.connections import DMS_CAUSE, login_fingerprint
-from autoflex_pipeline.sources.extract import Extract
+from autoflex_pipeline.sources.connections import DMS_CAUSE
 from autoflex_pipeline.state.holds import current_hold, lift_hold, place_hold
 
 GUARD_CAUSE = "guard"
@@ -33,15 +31,6 @@ def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDe
             stays = not context.options.delivers_all and held is not None and held["kind"] == "guard"
             if held is not None and not held["cause"].startswith(DMS_CAUSE) and not stays:
                 lift_hold(connection, dealer.id)
-
-
-def hold_refused(context: RunContext, listed: Mapping[str, Extract]) -> None:
-    """Hold each dealer whose DMS refuses the list of open orders: rights or an address are configured wrongly."""
-    with context.state.begin() as connection:
-        for dealer_id, extract in listed.items():
-            if extract.is_refused:
-                cause = login_fingerprint(context.settings.dealer(dealer_id))
-                place_hold(connection, dealer_id, "configuration", cause, str(extract.error), context.clock())
 
 
 def hold_unaccounted(context: RunContext, dealer: DealerSettings, message: str) -> None:

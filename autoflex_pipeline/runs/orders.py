@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from autoflex_pipeline.runs.after_restore import compare_restored
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
 from autoflex_pipeline.runs.context import RunContext
-from autoflex_pipeline.runs.holding import hold_refused
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
@@ -32,7 +31,7 @@ def read_open_orders(context: RunContext) -> ReadReport:
     listed = ask_dealers(
         context, context.readable_dealers(), "api:open_orders", lambda api, _: api.open_orders(), first=True
     )
-    hold_refused(context, listed)
+    _hold_refused(context, listed)
     crawled = _crawl_hidden(context, listed) if context.options.full else {}
     wanted = _orders_to_ask_for(context, listed, crawled)
     found = ask_dealers(
@@ -62,6 +61,13 @@ def read_open_orders(context: RunContext) -> ReadReport:
     report = report_of(context, extracts)
     report.gone = {dealer_id: numbers for dealer_id, numbers in gone.items() if numbers}
     return report
+
+
+def _hold_refused(context: RunContext, listed: Mapping[str, Extract]) -> None:
+    """A login that works without the right to see orders, or a wrong address, is not tried every minute either."""
+    for dealer_id, extract in listed.items():
+        if extract.is_refused:
+            context.hold(context.settings.dealer(dealer_id), "configuration", str(extract.error))
 
 
 def _tell_of_strays(context: RunContext, dealer_id: str, numbers: Collection[str]) -> None:

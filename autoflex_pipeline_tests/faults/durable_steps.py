@@ -31,7 +31,7 @@ STEPS = {
     "sources.autoflex_api.client.HttpClient._exchange": "question to Autoflex, and its answer",
     "runs.context.RunContext.readable_dealers": "look at what went wrong so far",
     "runs.context.RunContext.note": "what went wrong for a dealer",
-    "runs.context.RunContext.note_error": "hold on a dealer whose login is refused",
+    "runs.context.RunContext.hold": "hold on a dealer whose DMS refuses the login, or its list of orders",
     "runs.asking._take_in": "hold lifted once the DMS answers",
     "runs.orders._crawl_hidden": "look at the orders seen before",
     "runs.orders._orders_to_ask_for": "look at the open orders that the list lacks",
