@@ -7,7 +7,16 @@ import time
 from playwright.sync_api import Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import Demo
-from autoflex_pipeline_tests.browser.using import DEALER, LOCATION_ID, first_open_order, launch, runs_of, shot, until
+from autoflex_pipeline_tests.browser.using import (
+    DEALER,
+    LOCATION_ID,
+    choose,
+    first_open_order,
+    launch,
+    runs_of,
+    shot,
+    until,
+)
 
 TRAVEL_SECONDS = 90
 """From saving an order on Autoflex's page to Claire's page showing it, the schedule's minute included."""
@@ -42,8 +51,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     page.goto(demo.job("backfill"))
     expect(page.get_by_text("Stages every work order of the chosen dealers")).to_be_visible()
     page.get_by_role("button", name="Materialize all").click()
-    page.get_by_text("Select a partition or create one").last.click()
-    page.get_by_text(DEALER).first.click()
+    choose(page, "Select a partition or create one", DEALER)
     page.keyboard.press("Escape")
     months = page.get_by_placeholder("ex: ")
     months.fill("[2026-09...2026-11]")

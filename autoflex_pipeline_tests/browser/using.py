@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from autoflex_pipeline_tests.browser.conftest import ARTIFACTS, LOCATION, Demo
 from autoflex_pipeline_tests.browser.screenshots import SCREENSHOTS
@@ -75,6 +75,20 @@ def fill_in(page: Page, config: str) -> None:
     page.wait_for_selector(".CodeMirror")
     page.evaluate("text => document.querySelector('.CodeMirror').CodeMirror.setValue(text)", config)
     expect(page.get_by_text("No errors")).to_be_visible()
+
+
+def choose(page: Page, opener: str, option: str) -> None:
+    """Choose an option of a list; a page that is still being drawn closes the list, and it is opened again."""
+
+    def is_chosen() -> bool:
+        page.get_by_text(opener).last.click()
+        try:
+            page.get_by_text(option).first.click(timeout=2000)
+        except TimeoutError:
+            return False
+        return True
+
+    until(page, is_chosen)
 
 
 def launch(demo: Demo, page: Page) -> None:
