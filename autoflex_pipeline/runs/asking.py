@@ -80,7 +80,7 @@ def ask_dealers(
             context.note(
                 dealer_id,
                 _kind_of_failure(extract) if first else "source",
-                f"{source} was read only in part: {what}; the next run reads it again",
+                f"{source} was read only in part: {what}; it is read again when the dealer is next asked",
             )
     return answers
 
