@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SIZE = "96m"
+SIZE = "256m"
+"""Room for the stores, seven backups and the analysts' copies after hundreds of rounds of a scenario."""
 BALLOON = "balloon"
 
 
