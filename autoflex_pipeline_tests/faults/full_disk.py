@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SIZE = "256m"
-"""Room for the stores, seven backups and the analysts' copies after hundreds of rounds of a scenario."""
+SIZE = "96m"
 BALLOON = "balloon"
 
 

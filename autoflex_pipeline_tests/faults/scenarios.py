@@ -66,7 +66,8 @@ class Scenario:
 
 
 def begin(world: World) -> None:
-    """What all scenarios start from: two dealers, in step."""
+    """What all scenarios start from: two dealers, in step; nothing is left of what was there."""
+    _clear(world)
     world.configure(warehouse=ON_A_SMALL_DISK)
     world.restart()
     load(world, JANSEN, orders=len(ORDERS), lines=1)
@@ -82,6 +83,14 @@ def begin(world: World) -> None:
     )
     load(world, DEVRIES, orders=1)
     world.tick(reread=True)
+
+
+def _clear(world: World) -> None:
+    """No file, no folder, nothing in Claire, and nothing of the first dealer in the DMS."""
+    world.installation.close()
+    empty(world.folder / "data")
+    world.claire.reset()
+    world.autoflex.load(JANSEN, {"order": [], "order_line": [], "vehicle": [], "relation": []}, replace=True)
 
 
 def busy(world: World, number: int, *, is_rotten: bool | None = None) -> Counter[str]:
@@ -134,14 +143,11 @@ def _gone_from_dms(world: World) -> set[int]:
 
 def first(world: World, number: int) -> Counter[str]:
     """Nothing is there yet: no file, no folder, nothing in Claire."""
-    world.installation.close()
-    empty(world.folder / "data")
-    world.claire.reset()
+    _clear(world)
     world.autoflex.load(
         JANSEN,
         {"order": [order(each) for each in ORDERS], "order_line": [line(each * 100 + 1, each) for each in ORDERS],
          "vehicle": [vehicle()], "relation": [relation()]},
-        replace=True,
     )  # fmt: skip
     world.restart()
     return Counter(str(each) for each in ORDERS)

@@ -26,6 +26,8 @@ KINDS: tuple[Kind, ...] = ("kill", "full disk", "I/O error")
 RANDOM_KILLS = {"few": 2, "scenarios": 10, "names": 20, "all": 100}[HOW_MANY]
 WHOLE_COMMANDS = {"few": 1, "scenarios": 2, "names": 4, "all": 12}[HOW_MANY]
 STEPS_OF_A_COMMAND = 250
+ROUNDS_OF_A_WORLD = 50
+"""Then all begins anew: the more there is, the longer a round takes."""
 Pair = tuple[str, Kind]
 """A step, and the way to crash there."""
 
@@ -114,7 +116,11 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(crashi
     scenario = SCENARIOS[name]
     steps = whole_run(crashing, scenario, 1)
     tried: Counter[Kind] = Counter()
-    for number, (_, crash) in enumerate(crashes_in(steps), start=2):
+    for at, (_, crash) in enumerate(crashes_in(steps)):
+        number = at % ROUNDS_OF_A_WORLD + 2
+        if at and number == 2:
+            begin(crashing)
+            whole_run(crashing, scenario, 1)
         ended = crash_and_recover(crashing, scenario, number, crash)
         assert unclear(ended) == []
         tried[crash.kind] += bool(ended.crashed_at)
