@@ -57,7 +57,7 @@ def open_newest(demo: Demo, page: Page, asset: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _after_the_first_tick(demo: Demo, page: Page) -> None:
-    until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
+    until(page, "a sync succeeded", lambda: "SUCCESS" in runs_of(demo, page, "sync"))
 
 
 def test_why_a_work_order_is_not_in_claire_is_found_from_the_ui_in_under_two_minutes(demo: Demo, page: Page) -> None:
@@ -88,8 +88,8 @@ def test_a_rejected_appointment_is_sent_again_from_the_launchpad(demo: Demo, pag
     refuse = {"kind": "status_before", "status": 422, "endpoint": "import", "dms_nr": number}
     page.request.post(faults, data=refuse)
     page.request.patch(f"{demo.autoflex}/control/state/{DEALER}/order/{number}", data={"notes": "eerst geweigerd"})
-    until(page, lambda: page.request.get(faults).json()[0]["hits"] > 0, 2 * PATIENCE_SECONDS)
-    until(page, lambda: status(demo)[DEALER]["rejected"] == 1)
+    until(page, "the fault was met", lambda: page.request.get(faults).json()[0]["hits"] > 0, 2 * PATIENCE_SECONDS)
+    until(page, "status said one rejected", lambda: status(demo)[DEALER]["rejected"] == 1)
     page.request.delete(faults)
     page.goto(f"{demo.job('resend')}/playground")
     options = f"{{dealers: [{DEALER}], numbers: ['{number}'], force: true}}"

@@ -23,18 +23,20 @@ TRAVEL_SECONDS = 90
 
 
 def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, page: Page) -> None:
-    until(page, lambda: bool(page.request.get(f"{demo.claire}/control/appointments/{LOCATION_ID}").json()))
+    every = f"{demo.claire}/control/appointments/{LOCATION_ID}"
+    until(page, "Claire had appointments", lambda: bool(page.request.get(every).json()))
     number, wo_number = first_open_order(demo, page)
+    noted = "Graag de ruitenwissers nakijken"
     page.goto(f"{demo.autoflex}/dealers/{DEALER}/orders/{number}")
-    page.locator(f"[name='order.{number}.notes']").fill("Graag de ruitenwissers nakijken")
+    page.locator(f"[name='order.{number}.notes']").fill(noted)
     page.locator("button[value='save']").first.click()
     expect(page.locator("#saved")).to_be_visible()
     saved_at = time.monotonic()
     held = f"{demo.claire}/control/appointments/{LOCATION_ID}/{number}"
-    until(page, lambda: page.request.get(held).json()["dms_notes"] == "Graag de ruitenwissers nakijken", TRAVEL_SECONDS)
+    until(page, "Claire had the note", lambda: page.request.get(held).json()["dms_notes"] == noted, TRAVEL_SECONDS)
     page.goto(f"{demo.claire}/?location={LOCATION_ID}&q={wo_number}")
     page.locator("a[href*='/appointments/']").first.click()
-    expect(page.get_by_text("Graag de ruitenwissers nakijken").first).to_be_visible()
+    expect(page.get_by_text(noted).first).to_be_visible()
     assert time.monotonic() - saved_at <= TRAVEL_SECONDS
     expect(page.locator("#interventions")).to_be_visible()
 
@@ -47,7 +49,7 @@ def test_the_sync_is_started_from_the_dagster_ui_without_a_partition_and_succeed
 
 def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page(demo: Demo, page: Page) -> None:
     # Before the first tick Dagster asks whether one is sure, because open_orders was never materialized.
-    until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
+    until(page, "a sync succeeded", lambda: "SUCCESS" in runs_of(demo, page, "sync"))
     page.goto(demo.job("backfill"))
     expect(page.get_by_text("Stages every work order of the chosen dealers")).to_be_visible()
     page.get_by_role("button", name="Materialize all").click()
@@ -60,7 +62,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
     page.get_by_role("button", name="Launch backfill").click()
     expect(page.get_by_text("Launch runs to materialize")).to_be_hidden()
     page.goto("about:blank")
-    until(page, lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
+    until(page, "a backfill succeeded", lambda: "SUCCESS" in runs_of(demo, page, "backfill"))
     page.goto(f"{demo.dagster}/runs")
     expect(page.get_by_text("3 partitions").first).to_be_visible()
     assert runs_of(demo, page, "backfill") == ["SUCCESS"]
@@ -72,7 +74,7 @@ def test_three_months_of_one_dealer_are_backfilled_in_one_run_from_the_jobs_page
 
 
 def test_an_asset_shows_its_columns_and_checks(demo: Demo, page: Page) -> None:
-    until(page, lambda: "SUCCESS" in runs_of(demo, page, "sync"))
+    until(page, "a sync succeeded", lambda: "SUCCESS" in runs_of(demo, page, "sync"))
     page.goto(f"{demo.dagster}/assets/appointment")
     expect(page.get_by_text("The work order number that people use").first).to_be_visible()
     page.goto(f"{demo.dagster}/assets/claire_deliveries?view=checks")

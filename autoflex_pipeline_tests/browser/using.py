@@ -62,9 +62,12 @@ def schedule_off(demo: Demo, page: Page, name: str = "every_minute") -> Iterator
         found = ask(demo, page, ticks, it=schedule)["scheduleOrError"]["scheduleState"]["ticks"]
         return any(tick["status"] == "STARTED" for tick in found)
 
+    def is_quiet() -> bool:
+        return not is_looking() and not under_way & set(runs_of(demo, page, "sync"))
+
     assert ask(demo, page, stop, id=state_id)["stopRunningSchedule"]["__typename"] == "ScheduleStateResult"
     try:
-        until(page, lambda: not is_looking() and not under_way & set(runs_of(demo, page, "sync")))
+        until(page, f"nothing of {name} was going on", is_quiet)
         yield
     finally:
         assert ask(demo, page, start, it=schedule)["startSchedule"]["__typename"] == "ScheduleStateResult"
@@ -88,7 +91,7 @@ def choose(page: Page, opener: str, option: str) -> None:
             return False
         return True
 
-    until(page, is_chosen)
+    until(page, f"{option} could be chosen from {opener}", is_chosen)
 
 
 def launch(demo: Demo, page: Page) -> None:
@@ -98,7 +101,8 @@ def launch(demo: Demo, page: Page) -> None:
     run = page.url
     page.goto("about:blank")  # the page of a run that goes on is drawn all the time, which takes half a processor
     query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    until(page, lambda: ask(demo, page, query, id=run.rpartition("/")[2])["runOrError"]["status"] in ENDED)
+    run_id = run.rpartition("/")[2]
+    until(page, f"run {run_id} ended", lambda: ask(demo, page, query, id=run_id)["runOrError"]["status"] in ENDED)
     page.goto(run)
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
 
@@ -110,11 +114,11 @@ def shot(page: Page, name: str) -> None:
     page.screenshot(path=ARTIFACTS / file)
 
 
-def until(page: Page, holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Ask again each second until it holds, at most so many seconds."""
+def until(page: Page, what: str, holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Ask again each second until it holds, at most so many seconds; ``what`` says in words what should become true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if holds():
             return
         page.wait_for_timeout(1000)
-    raise AssertionError(f"it did not happen within {seconds:g} s")
+    raise AssertionError(f"waited {seconds:g} s in vain until {what}")
