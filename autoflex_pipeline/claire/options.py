@@ -16,7 +16,7 @@ class DeliveryOptions:
 
     ``window``: only appointments of these days, both inclusive (a run over months); ``deliver_history``: billed ones
     of the window too. ``numbers``: only these appointments. ``force``: although rejected, waiting, held or equal.
-    ``open_list_emptied``: the DMS's open list came back empty in this run. ``ask_held_again``: ask Claire for the
+    ``open_list_emptied``: the DMS's open list was empty when last read whole. ``ask_held_again``: ask Claire for the
     status of held appointments although their documents are as they were. ``patient``: send nothing to a Claire that
     did not answer lately before its next try is due.
     """

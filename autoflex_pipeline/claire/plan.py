@@ -115,9 +115,11 @@ def _guard(
         plan.guard = plan.guard or policies.mass_change(len(changing), _count_open(connection, dealer), dealer)
         stopped = plan.to_send if plan.guard else []
     else:
-        # A window is no mass change, but it must not carry out what the guard stopped in a tick.
+        # A window is no mass change, but it must not carry out what the guard stopped in a tick; another hold, such as
+        # that of a refused login, may have taken the place of the guard's since.
         held = current_hold(state, dealer.id)
-        stopped = changing if held is not None and held["kind"] == "guard" else []
+        is_held = held is not None and held["kind"] == "guard"
+        stopped = [candidate for candidate in changing if is_held or _was_stopped(plan, candidate)]
     if stopped:
         message = plan.guard or "the mass-change guard holds what cancels or changes dates"
         for candidate in stopped:
@@ -204,6 +206,11 @@ def _count_open(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings) -
         {"dealer": dealer.id, "location": dealer.claire_location_id},
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _was_stopped(plan: Plan, candidate: Candidate) -> bool:
+    known = plan.stays.get(candidate.dms_number)
+    return known is not None and (known["state"], known["reason"]) == ("pending", "guard")
 
 
 def _failed_before(plan: Plan, candidate: Candidate) -> bool:

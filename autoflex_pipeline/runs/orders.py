@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from autoflex_pipeline.runs.after_restore import compare_restored
 from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
@@ -267,16 +268,16 @@ def _another_known_order(
 
 
 def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
-    """Keep the digest of the list; closing the run makes it the look to compare with when all went well."""
+    """Keep the digest of the list; closing the run makes it the look to compare with when all went well.
+
+    A list that was not read whole says nothing of how many orders are open: that stays as the last whole one said.
+    """
     with context.state.begin() as connection:
         for dealer_id, extract in listed.items():
-            remember(
-                connection,
-                dealer_id,
-                read_digest=digest_of(extract) if extract.is_complete else None,
-                read_count=len(extract.records),
-                read_run_id=context.run_id,
-            )
+            whole: dict[str, Any] = {"read_digest": None}
+            if extract.is_complete:
+                whole = {"read_digest": digest_of(extract), "read_count": len(extract.records)}
+            remember(connection, dealer_id, read_run_id=context.run_id, **whole)
 
 
 def _staged_in(context: RunContext, months: Mapping[str, Sequence[Month]]) -> dict[str, dict[Month, set[str]]]:

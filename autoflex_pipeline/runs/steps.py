@@ -139,10 +139,10 @@ def _counts(delivery: DealerDelivery) -> dict[str, int]:
 
 
 def _emptied_lists(context: RunContext) -> Mapping[str, bool]:
-    """Whether this run's complete open list of a dealer came back empty."""
+    """Whether the open list of a dealer was empty when it was last read whole, in this run or an earlier one.
+
+    A run that could not read it must not send what the guard stopped in the run before.
+    """
     with context.state.begin() as connection:
         rows = {dealer.id: dealer_row(connection, dealer.id) for dealer in context.dealers}
-    return {
-        dealer_id: row["read_run_id"] == context.run_id and row["read_digest"] is not None and row["read_count"] == 0
-        for dealer_id, row in rows.items()
-    }
+    return {dealer_id: row["read_count"] == 0 for dealer_id, row in rows.items()}

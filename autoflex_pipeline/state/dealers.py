@@ -22,7 +22,7 @@ dealer_state = SqlTable(
     SqlColumn(
         "read_digest", String, comment="Digest of the open orders as last read; it counts once the run succeeds."
     ),
-    SqlColumn("read_count", Integer, comment="Open orders as last read."),
+    SqlColumn("read_count", Integer, comment="Open orders in the list that was last read whole."),
     SqlColumn("read_run_id", String, comment="The run that read them."),
     SqlColumn("due_at", UtcMoment, comment="When the dealer has work to do although nothing changes."),
     SqlColumn("due_reason", String, comment="What that work is."),

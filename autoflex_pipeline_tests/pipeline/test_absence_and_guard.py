@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from autoflex_pipeline_tests.world import JANSEN, World, load, order
 
 
@@ -70,6 +72,24 @@ def test_an_emptied_list_is_not_believed_and_a_person_can_let_it_through(world: 
     summary = world.run(allow_mass_change=True)
     assert summary["ok"], summary
     assert summary["dealers"][JANSEN]["delivery"]["updated"] == 6
+
+
+@pytest.mark.parametrize("status", [500, 403])
+def test_an_emptied_list_stays_unbelieved_while_no_list_can_be_read(world: World, status: int) -> None:
+    load(world, orders=4)
+    world.run()
+    sent = world.imports()
+    for number in range(50001, 50005):
+        world.autoflex.change(JANSEN, "order", number, is_invoiced=1)
+    assert "no open work order at all" in world.run()["dealers"][JANSEN]["error"]
+    world.autoflex.set_fault("status", endpoint="order", status=status)
+    world.run()
+    assert world.imports() == sent
+    world.autoflex.clear_faults()
+    for number in range(50001, 50005):
+        world.autoflex.change(JANSEN, "order", number, is_invoiced=0, notes="toch niet")
+    assert world.run()["ok"]
+    assert world.imports() == sent + 4
 
 
 def test_many_redated_appointments_trip_the_guard(world: World) -> None:

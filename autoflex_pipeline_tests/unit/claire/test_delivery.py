@@ -187,6 +187,17 @@ def test_a_window_does_not_carry_out_what_the_guard_holds(run: Bench) -> None:
     assert run.held("1")["canceled"] is False
 
 
+def test_a_window_does_not_carry_out_what_the_guard_stopped_when_another_hold_took_its_place(run: Bench) -> None:
+    run.put(*"123456")
+    run.deliver()
+    run.put(*"12345", is_canceled=True)
+    assert run.deliver().error_kind == "guard"
+    with run.state.begin() as state:
+        place_hold(state, DEALER, "login", "cause", "message", NOW)
+    delivery = run.deliver(window=(TODAY, TODAY))
+    assert (delivery.counts["pending"], delivery.counts["updated"]) == (5, 0)
+
+
 def test_closed_ones_go_only_when_their_history_is_asked_for(run: Bench) -> None:
     run.put("1")
     run.put("2", is_billed=True)
