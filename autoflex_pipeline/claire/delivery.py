@@ -102,6 +102,7 @@ class _Delivery:
         self._run_id = run_id
         self._clock = clock
         self._result = DealerDelivery()
+        self._began = clock()
 
     def run(self) -> DealerDelivery:
         if not self._compared():
@@ -168,12 +169,21 @@ class _Delivery:
             return {}
         with self._state.begin() as state:
             outage = current_outage(state, self._dealer.id)
-        failed_before = {number for number, row in plan.stays.items() if row["state"] == "failed"}
+        failed_before = plan.failed_since()
+        fresh = [candidate for candidate in plan.to_send if candidate.dms_number not in failed_before]
         if outage is not None and self._options.patient and self._clock() < outage["next_try_at"]:
-            fresh = [candidate for candidate in plan.to_send if candidate.dms_number not in failed_before]
-            if not fresh or len(failed_before) > FAILED_BY_ITSELF:
+            # What had no answer before the outage began, while others had one, fails by itself.
+            failed_with_it = [number for number, since in failed_before.items() if since >= outage["since"]]
+            if not fresh or len(failed_with_it) > FAILED_BY_ITSELF:
                 self._wait_for_claire(plan, fresh, outage)
                 return {}
+        if outage is None:
+            # What failed before goes last, so that it cannot keep the others from being tried.
+            first, left = [], fresh + [one for one in plan.to_send if one.dms_number in failed_before]
+        else:
+            # A fresh one finds out whether Claire is back; when it is, the most urgent go first, tried before or not.
+            first = (fresh or plan.to_send)[:1]
+            left = [candidate for candidate in plan.to_send if candidate not in first]
         with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
             sender = Sender(
                 self._dealer,
@@ -185,8 +195,7 @@ class _Delivery:
                 failed_before=failed_before,
             )
             try:
-                equal = self._probe(sender, plan.to_send[:1]) if outage is not None else []
-                left = plan.to_send[1:] if outage is not None else plan.to_send
+                equal = self._probe(sender, first)
                 for batch, built in self._built(left):
                     if sender.is_stopped:
                         break
@@ -224,7 +233,7 @@ class _Delivery:
             return
         with self._state.begin() as state:
             if is_out:
-                self._result.retry_at = note_outage(state, self._dealer.id, self._clock())
+                self._result.retry_at = note_outage(state, self._dealer.id, self._began, now=self._clock())
             else:
                 end_outage(state, self._dealer.id)
 

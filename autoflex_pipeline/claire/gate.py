@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Condition
+from threading import Condition, get_ident
 
 FAILURES_TO_OPEN = 10
 PROBES_TO_GIVE_UP = 4
@@ -26,7 +26,7 @@ class Gate:
         self._failures = 0
         self._pause = first_pause
         self._open_until: float | None = None
-        self._is_probing = False
+        self._prober: int | None = None
         self._probes_in_vain = 0
         self._not_before = 0.0
         self._stopped_because: str | None = None
@@ -50,7 +50,7 @@ class Gate:
         """Wait for leave to send, at most until ``deadline`` (monotonic seconds); False without it.
 
         ``is_probe``: a single request that is to find out whether Claire is back; it needs only Claire's own leave.
-        Whoever got leave must call ``succeeded`` or ``failed``.
+        Whoever got leave must call ``succeeded`` or ``failed``, in the same thread.
         """
         with self._changed:
             while self._stopped_because is None and (is_probe or not self.has_given_up):
@@ -71,7 +71,7 @@ class Gate:
             self._failures = 0
             self._pause = self._first_pause
             self._open_until = None
-            self._is_probing = False
+            self._prober = None
             self._probes_in_vain = 0
             self._changed.notify_all()
 
@@ -79,12 +79,14 @@ class Gate:
         """Claire was not reached, or gave an answer that is none."""
         with self._changed:
             self._failures += 1
-            if self._is_probing or (self._open_until is None and self._failures >= FAILURES_TO_OPEN):
-                if self._is_probing:
+            # Others may still be on their way from before: their failures say nothing of the probe.
+            is_probe = self._prober == get_ident()
+            if is_probe or (self._open_until is None and self._failures >= FAILURES_TO_OPEN):
+                if is_probe:
                     self._probes_in_vain += 1
                     self._pause = min(self._pause * 2, self._longest_pause)
                 self._open_until = time.monotonic() + self._pause
-                self._is_probing = False
+                self._prober = None
                 self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
@@ -106,7 +108,7 @@ class Gate:
     def _admits(self, now: float) -> bool:
         if self._open_until is None:
             return True
-        if now < self._open_until or self._is_probing:
+        if now < self._open_until or self._prober is not None:
             return False
-        self._is_probing = True
+        self._prober = get_ident()
         return True

@@ -35,6 +35,10 @@ class Plan:
     refused: set[str] = field(default_factory=set)
     guard: str | None = None
 
+    def failed_since(self) -> dict[str, datetime]:
+        """The appointments whose last document had no answer, each with the time since when."""
+        return {number: row["since"] for number, row in self.stays.items() if row["state"] == "failed"}
+
     def set_aside_row(
         self, candidate: Candidate, state: str, reason: str, message: str | None, now: datetime, due: datetime | None
     ) -> None:
@@ -77,8 +81,6 @@ def make_plan(
         _decide(plan, candidate, dealer, options, now)
     if not options.allow_mass_change:
         _guard(plan, dealer, options, connection, state, now)
-    # What failed before goes last, so that it cannot keep the others from being tried.
-    plan.to_send.sort(key=lambda candidate: _failed_before(plan, candidate))
     return plan
 
 
@@ -211,8 +213,3 @@ def _count_open(connection: duckdb.DuckDBPyConnection, dealer: DealerSettings) -
 def _was_stopped(plan: Plan, candidate: Candidate) -> bool:
     known = plan.stays.get(candidate.dms_number)
     return known is not None and (known["state"], known["reason"]) == ("pending", "guard")
-
-
-def _failed_before(plan: Plan, candidate: Candidate) -> bool:
-    known = plan.stays.get(candidate.dms_number)
-    return known is not None and known["state"] == "failed"

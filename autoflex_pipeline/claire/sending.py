@@ -25,7 +25,8 @@ from autoflex_pipeline.state import StateStore, ledger, outbox
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
 
 FAILURES_TO_GIVE_UP = 5
-"""So many documents in a row without an answer within their deadlines: the rest waits for the next run."""
+"""So many documents in a row without an answer within their deadlines, not counting those that had none in the last run
+either: the rest waits for the next run."""
 
 GATHER_SECONDS = 0.1
 """So long answers are gathered for one commit; a crash before it costs one more request each, with the same key."""
@@ -106,9 +107,9 @@ class Sender:
 
     @property
     def is_without_answer(self) -> bool:
-        """Whether nothing that was sent had an answer, or so much had none that no more was tried."""
-        was_in_vain = "failed" in self.tally.results.values() and not self.tally.has_answer
-        return self.fault is None and (self.tally.given_up or was_in_vain)
+        """Whether nothing that was sent had an answer; one shows that Claire is there, and the rest may be at fault."""
+        was_in_vain = self.tally.given_up or "failed" in self.tally.results.values()
+        return self.fault is None and was_in_vain and not self.tally.has_answer
 
     def start(self, intents: Sequence[Intent], *, is_probe: bool = False) -> None:
         """Begin to send these; ``drain`` writes their answers down."""
@@ -243,7 +244,10 @@ class Sender:
                 }
             )
         tally.has_answer = tally.has_answer or not sent.has_no_answer
-        tally.failed_in_a_row = tally.failed_in_a_row + 1 if outcome.result == "failed" else 0
+        if outcome.result != "failed":
+            tally.failed_in_a_row = 0
+        elif sent.intent.candidate.dms_number not in self._failed_before:
+            tally.failed_in_a_row += 1
         if tally.failed_in_a_row >= FAILURES_TO_GIVE_UP:
             tally.given_up = True
 

@@ -18,10 +18,10 @@ outage = SqlTable(
     "outage",
     metadata,
     SqlColumn("dealer_id", String, primary_key=True, comment="The dealer whose documents had no answer."),
-    SqlColumn("since", UtcMoment, nullable=False, comment="When a run first gave up."),
-    SqlColumn("tries", Integer, nullable=False, comment="How many runs have given up so far."),
+    SqlColumn("since", UtcMoment, nullable=False, comment="When the first run began that had no answer."),
+    SqlColumn("tries", Integer, nullable=False, comment="How many runs have had no answer so far."),
     SqlColumn("next_try_at", UtcMoment, nullable=False, comment="When the schedule's runs send a document again."),
-    comment="One row per dealer whose last delivery was given up because Claire did not answer.",
+    comment="One row per dealer whose last delivery had no answer from Claire at all.",
 )
 
 
@@ -31,13 +31,13 @@ def current_outage(connection: Connection, dealer_id: str) -> dict[str, Any] | N
     return {str(name): value for name, value in row.items()} if row else None
 
 
-def note_outage(connection: Connection, dealer_id: str, now: datetime) -> datetime:
-    """One more run gave up; gives the moment of the next try."""
+def note_outage(connection: Connection, dealer_id: str, began: datetime, *, now: datetime) -> datetime:
+    """One more run, which ``began`` then, had no answer; gives the moment of the next try."""
     known = current_outage(connection, dealer_id)
     tries = known["tries"] + 1 if known is not None else 1
     next_try_at = now + timedelta(minutes=MINUTES_TO_NEXT_TRY[min(tries, len(MINUTES_TO_NEXT_TRY)) - 1])
     end_outage(connection, dealer_id)
-    since = known["since"] if known is not None else now
+    since = known["since"] if known is not None else began
     connection.execute(insert(outage).values(dealer_id=dealer_id, since=since, tries=tries, next_try_at=next_try_at))
     return next_try_at
 

@@ -72,7 +72,7 @@ def test_a_claire_that_is_down_for_an_hour_costs_a_few_probes_and_is_caught_up_w
     assert run.requests() == requests
 
 
-def test_after_an_outage_todays_appointments_go_first(run: Bench) -> None:
+def test_todays_appointments_go_first(run: Bench) -> None:
     today = run.now.date()
     days = {"1": -3, "2": 5, "3": 0, "4": 1, "5": -1}
     for number, days_ahead in days.items():
@@ -80,6 +80,23 @@ def test_after_an_outage_todays_appointments_go_first(run: Bench) -> None:
     run.max_concurrency = 1
     assert run.deliver().counts["created"] == len(days)
     assert [effect["dms_nr"] for effect in run.effects()] == ["3", "4", "2", "5", "1"]
+
+
+def test_after_an_outage_the_most_urgent_go_first_tried_before_or_not(run: Bench) -> None:
+    today = run.now.date()
+    numbers = [f"{number:02}" for number in range(1, 31)]
+    for days_ahead, number in enumerate(numbers):
+        run.put(number, appointment_date=today + timedelta(days=days_ahead))
+    run.deadline_seconds = 1.0
+    run.faults(DOWN)
+    failed = run.deliver().counts["failed"]
+    assert 1 <= failed < 30
+    run.faults()
+    run.deadline_seconds, run.max_concurrency = 10, 1
+    assert run.deliver().counts["created"] == 30
+    went = [effect["dms_nr"] for effect in run.effects()]
+    probe = numbers[failed]
+    assert went == [probe, *(number for number in numbers if number != probe)]
 
 
 def test_a_person_does_not_wait_for_the_next_try_and_spends_one_request(run: Bench) -> None:
@@ -112,6 +129,23 @@ def test_a_document_that_fails_by_itself_costs_one_request_a_run_and_stops_no_ot
     delivery = run.deliver(patient=True)
     assert (delivery.error, delivery.counts["failed"], delivery.counts["created"]) == (None, 1, 1)
     assert run.requests() == before + 3, "another document does not wait for it"
+
+
+def test_many_documents_that_fail_by_themselves_keep_no_other_from_being_sent(run: Bench) -> None:
+    """Regression: with five of them Claire counted as down, and a new appointment waited for up to five minutes."""
+    failing = [str(number) for number in range(1, 7)]
+    run.put(*failing, "good")
+    run.deadline_seconds = 1.0
+    run.faults(*({"kind": "status_before", "status": 500, "dms_nr": number} for number in failing))
+    assert run.deliver(patient=True).counts["created"] == 1
+    for number in ("7", "8", "9"):
+        run.later(minutes=1)
+        assert run.deliver(patient=True).counts["failed"] == 6, "nothing but what fails"
+        run.put(number)
+        before = run.requests()
+        delivery = run.deliver(patient=True)
+        assert (delivery.error, delivery.counts["created"], delivery.counts["failed"]) == (None, 1, 6)
+        assert run.requests() == before + 7, "one request each"
 
 
 def test_a_dealer_whose_own_documents_fail_does_not_keep_another_from_claire(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from autoflex_pipeline.claire.gate import FAILURES_TO_OPEN, PROBES_TO_GIVE_UP, Gate
@@ -125,6 +127,21 @@ def test_after_an_answer_the_pauses_and_probes_count_anew(gate: Gate, time: Time
         fail(gate)
     assert time.waits == [1.0, 2.0, 3.0]
     assert not gate.has_given_up
+
+
+def test_those_who_were_on_their_way_are_no_probes(gate: Gate, time: Time) -> None:
+    fail(gate, 10)
+    assert gate.wait(FAR)
+    for _ in range(PROBES_TO_GIVE_UP):
+        straggler = Thread(target=gate.failed)
+        straggler.start()
+        straggler.join()
+        assert not gate.wait(time.now + 7), "the probe is still out"
+    for _ in range(PROBES_TO_GIVE_UP):
+        assert not gate.has_given_up
+        fail(gate)
+        gate.wait(FAR)
+    assert gate.has_given_up
 
 
 def test_nobody_waits_beyond_the_deadline(gate: Gate, time: Time) -> None:
