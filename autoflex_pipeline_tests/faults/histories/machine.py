@@ -219,11 +219,12 @@ class Histories(RuleBasedStateMachine):
 
     def _converge(self) -> None:
         self._wait_until_equal("after all faults stopped")
+        if self._heal():
+            self._wait_until_equal("after bad rows were healed")
         exempt = {dealer: self.judge.exempt(dealer) for dealer in DEALERS}
-        healed = self._heal()
-        if healed or any(exempt.values()):
+        if any(exempt.values()):
             self._send_again(exempt)
-            self._wait_until_equal("after bad rows were healed and refusals asked for again")
+            self._wait_until_equal("after refusals were asked for again")
             for dealer in DEALERS:
                 left = {number for number in self.judge.exempt(dealer) if not self._never_came(dealer, number)}
                 assert not left, f"{dealer}: {left} are still held or refused"
