@@ -60,11 +60,11 @@ def mutants_of_python(text: str, *, part: str = "") -> list[Mutant]:
 
 
 def mutants_of_sql(text: str) -> list[Mutant]:
-    """All mutants of a file of SQL, but for those in its comments."""
+    """All mutants of a file of SQL that can be read, but for those in its comments."""
     lines = text.splitlines()
     found = []
     for line, change, after in _changed_sql(text):
-        if not lines[line].lstrip().startswith("--"):
+        if not lines[line].lstrip().startswith("--") and _is_readable(after):
             found.append(Mutant(line + 1, _told(change, lines[line]), after))
     return _in_order(found)
 
