@@ -9,7 +9,6 @@ import pytest
 
 from autoflex_pipeline.claire import client
 from autoflex_pipeline.claire.client import (
-    MAX_STALLED_PAGES,
     ClaireUnreachableError,
     work_started,
 )
@@ -77,7 +76,7 @@ def test_a_list_that_turns_back_is_given_up(claire: Claire, following: int) -> N
 def test_a_list_without_an_end_is_given_up_at_the_pages_that_bring_nothing_new(claire: Claire) -> None:
     """A next page that only ascends was asked for endlessly, under the dealer's lock."""
     row = {"id": "c1", "status": "New entry"}
-    for rows, read in (((), MAX_STALLED_PAGES), ((row,), 1 + MAX_STALLED_PAGES)):
+    for rows, read in (((), 3), ((row,), 4)):
         claire.requests.clear()
         with pytest.raises(ClaireUnreachableError, match=f"'101' goes on .* page {read}, .* names page {read + 1};"):
             claire.pages(*(page(*rows, next_page=number) for number in range(2, 400)))
