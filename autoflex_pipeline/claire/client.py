@@ -43,6 +43,12 @@ LONGEST_ID = 500
 
 LONGEST_RETRY_AFTER_SECONDS = 60.0
 LONGEST_TRY_SECONDS = 30.0
+MAX_PAGES = 20_000
+"""Of Claire's list: it is read under the dealer's lock, which a list without an end would hold for ever."""
+
+MAX_STALLED_PAGES = 3
+"""Pages in a row that bring nothing the page before did not have, after which a list is taken to be endless."""
+
 TRIES_IN_A_DEADLINE = 4
 """A try that hangs is given up early enough for others within the deadline."""
 
@@ -177,14 +183,26 @@ class ClaireConnection:
 
         Each is its document with ``id`` and ``status``.
         """
-        page: int | None = 1
-        while page is not None:
+        page, before, stalled = 1, set[str](), 0
+        for _ in range(MAX_PAGES):
             url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "page": page})
             rows, following = self._asked(_Call("GET", url), _read_page, dealer_stop, False)
             yield rows
-            if following is not None and following <= page:
+            if following is None:
+                return
+            if following <= page:
                 raise ClaireUnreachableError(f"Claire's list says that page {following} follows page {page}")
-            page = following
+            ids = {str(row["id"]) for row in rows}
+            stalled = stalled + 1 if ids <= before else 0
+            if stalled == MAX_STALLED_PAGES:
+                raise ClaireUnreachableError(
+                    f"Claire's list of location {location_id!r} goes on without an end: page {page}, like those before "
+                    f"it, brought no new appointment and names page {following}; ask Claire's support"
+                )
+            page, before = following, ids
+        raise ClaireUnreachableError(
+            f"Claire's list of location {location_id!r} has more than {MAX_PAGES} pages; ask Claire's support"
+        )
 
     def _asked(self, call: _Call, read: Callable[[Any], T], dealer_stop: DealerStop, once: bool) -> T:
         try:

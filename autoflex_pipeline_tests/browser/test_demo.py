@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from autoflex_pipeline_tests.browser.conftest import Demo
@@ -39,6 +41,18 @@ def test_an_order_edited_in_autoflex_stands_changed_in_claires_page(demo: Demo, 
     expect(page.get_by_text(noted).first).to_be_visible()
     assert time.monotonic() - saved_at <= TRAVEL_SECONDS
     expect(page.locator("#interventions")).to_be_visible()
+
+
+@pytest.mark.parametrize("part", ["autoflex", "claire", "dagster"])
+def test_only_this_machine_can_connect(demo: Demo, part: str) -> None:
+    """None of them has a login."""
+    port = int(getattr(demo, part).rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=60):
+        pass
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.2", port))  # were it bound to every address, this one would be taken
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=60)
 
 
 def test_the_sync_is_started_from_the_dagster_ui_without_a_partition_and_succeeds(demo: Demo, page: Page) -> None:

@@ -6,10 +6,12 @@ EXAMPLES_PER_OPERATION sets how many requests each operation gets (``make schema
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -60,19 +62,33 @@ def claire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClaire]:
 
 
 def explore(server: RunningServer, prepare: Callable[[schemathesis.Case], None]) -> int:
-    """Send EXAMPLES requests to each operation; AssertionError names each that answered wrongly. Gives how many."""
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-    wrong, explored = [], 0
-    for found in schema.get_all_operations():
+    """Send EXAMPLES requests to each operation; gives how many operations the page has.
+
+    AssertionError names each that answered wrongly, or was asked less.
+    """
+    address = f"{server.url}/openapi.json"
+    wrong = []
+    asked: Counter[str] = Counter()
+    for found in schemathesis.openapi.from_url(address).get_all_operations():
         operation = found.ok()
         try:
-            _explore(operation, prepare)
+            asked[operation.label] = _explore(operation, prepare)
         except BaseExceptionGroup as failures:
             said = "\n".join(map(str, failures.exceptions))
             wrong.append(f"{operation.label}:\n{said[:2000]}")
-        explored += 1
     assert not wrong, "\n\n".join(wrong)
-    return explored
+    wanted = wanted_requests(httpx.get(address).json())
+    assert {label: asked[label] for label, least in wanted.items() if asked[label] < least} == {}
+    return len(wanted)
+
+
+def wanted_requests(page: dict[str, Any]) -> dict[str, int]:
+    """By operation of the OpenAPI page how many requests it must get: one where every request would be the same."""
+    return {
+        f"{method.upper()} {path}": EXAMPLES if operation.get("parameters") or "requestBody" in operation else 1
+        for path, operations in page["paths"].items()
+        for method, operation in operations.items()
+    }
 
 
 def takes_something(operation: Any) -> bool:
@@ -80,17 +96,22 @@ def takes_something(operation: Any) -> bool:
     return bool(operation.body) or any(True for _ in operation.iter_parameters())
 
 
-def _explore(operation: Any, prepare: Callable[[schemathesis.Case], None]) -> None:
+def _explore(operation: Any, prepare: Callable[[schemathesis.Case], None]) -> int:
+    """Gives how many requests were sent, and answered as the page says."""
     valid = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     invalid = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    answered = 0
 
     @given(case=valid | invalid if takes_something(operation) else valid)
     @EXPLORING
     def send(case: schemathesis.Case) -> None:
+        nonlocal answered
         prepare(case)
         case.call_and_validate(checks=CHECKS, timeout=20)
+        answered += 1
 
     send()
+    return answered
 
 
 def test_autoflex_answers_anything_as_its_page_says(autoflex: RunningAutoflex) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+
+import pytest
 
 from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline_tests.commands import command
@@ -33,6 +36,21 @@ def outcomes(world: World, after: int) -> list[tuple[str, str]]:
     """What became of the imports after the first ``after`` of them: number and outcome."""
     imports = [entry for entry in world.claire.log() if entry["endpoint"] == "import"]
     return sorted((entry["dms_nr"], entry["outcome"]) for entry in imports[after:])
+
+
+@pytest.mark.parametrize("way", ["../../elders/{}", "elders/{}", "../backups/{}", "{}/", "./{}", "/{}", ".."])
+def test_a_backup_is_asked_for_by_its_name_and_never_by_a_path(world: World, way: str) -> None:
+    """Also a whole backup is refused when it lies elsewhere, or is named by a way to it."""
+    backed_up(world)
+    folder = world.installation.settings.warehouse.backup_folder
+    [backup] = folders(folder)
+    shutil.copytree(backup, world.folder / "elders" / backup.name)
+    before = (world.folder / "data" / "warehouse.duckdb").read_bytes()
+    name = way.format(backup.name if way != "/{}" else backup)
+    done = command(world, "restore", name, "--yes")
+    assert (done.code, f"there is no backup {name!r} in {folder}" in done.err) == (1, True), done
+    assert (world.folder / "data" / "warehouse.duckdb").read_bytes() == before
+    assert list((world.folder / "data").glob("replaced-*")) == []
 
 
 def test_what_claire_took_since_the_backup_is_found_there_and_nothing_is_sent_twice(world: World) -> None:

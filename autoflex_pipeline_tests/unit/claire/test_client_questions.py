@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from autoflex_pipeline.claire import client
 from autoflex_pipeline.claire.client import (
     ClaireUnreachableError,
     work_started,
@@ -70,6 +71,32 @@ def test_a_list_is_read_page_by_page_to_its_end(claire: Claire) -> None:
 def test_a_list_that_turns_back_is_given_up(claire: Claire, following: int) -> None:
     with pytest.raises(ClaireUnreachableError, match=f"page {following} follows page 1"):
         claire.pages(page(next_page=following))
+
+
+def test_a_list_without_an_end_is_given_up_at_the_pages_that_bring_nothing_new(claire: Claire) -> None:
+    """A next page that only ascends was asked for endlessly, under the dealer's lock."""
+    row = {"id": "c1", "status": "New entry"}
+    for rows, read in (((), 3), ((row,), 4)):
+        claire.requests.clear()
+        with pytest.raises(ClaireUnreachableError, match=f"'101' goes on .* page {read}, .* names page {read + 1};"):
+            claire.pages(*(page(*rows, next_page=number) for number in range(2, 400)))
+        assert len(claire.requests) == read
+
+
+def test_pages_that_bring_nothing_new_may_lie_between_others(claire: Claire) -> None:
+    new = [page({"id": number, "status": "x"}, next_page=10 * number) for number in (1, 4, 7)]
+    nothing = [page(next_page=10 * number) for number in (2, 3, 5, 6)]
+    read = claire.pages(new[0], *nothing[:2], new[1], *nothing[2:], new[2], page())
+    assert [len(rows) for rows in read] == [1, 0, 0, 1, 0, 0, 1, 0]
+
+
+def test_a_list_is_read_up_to_so_many_pages(claire: Claire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_PAGES", 20)
+    pages = [page({"id": number, "status": "x"}, next_page=number + 1) for number in range(1, 300)]
+    with pytest.raises(ClaireUnreachableError, match="list of location '101' has more than 20 pages"):
+        claire.pages(*pages)
+    assert len(claire.requests) == 20
+    assert len(claire.pages(*pages[:19], page())) == 20
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,20 @@ def test_a_list_that_turns_in_a_circle_is_given_up(run: Bench, monkeypatch: pyte
     monkeypatch.setattr("autoflex_pipeline.claire.client._read_page", lambda _: ([], 1))
     with pytest.raises(ClaireUnreachableError, match="page 1 follows page 1"):
         compare(run)
+
+
+def test_nothing_is_sent_while_claires_list_has_no_end_and_the_dealer_says_so(
+    run: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.put("1")
+    run.deliver()
+    go_back_to(run, remembered(run))
+    run.put("1", dms_notes="anders")
+    sent, numbers = imports(run), iter(range(2, 500))
+    with monkeypatch.context() as patch:
+        patch.setattr("autoflex_pipeline.claire.client._read_page", lambda _: ([], next(numbers)))
+        delivery = run.deliver()
+    assert delivery.error_kind == "transport"
+    assert "goes on without an end" in (delivery.error or "")
+    assert imports(run) == sent
+    assert run.deliver().counts["updated"] == 1

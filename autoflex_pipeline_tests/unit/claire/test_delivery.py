@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoflex_pipeline.state.holds import place_hold
+from autoflex_pipeline.state.locks import dealer_lock
 from autoflex_pipeline_tests.unit.claire.delivering import DEALER, LOCATION, Bench, bench
 from autoflex_pipeline_tests.unit.claire.stage import NOW, put, put_appointment, put_lines, refresh
 
@@ -47,6 +48,16 @@ def test_an_empty_value_that_keeps_is_not_blanked_and_costs_one_look_but_no_requ
     assert run.deliver().counts["updated"] == 0
     assert run.requests() == before
     assert run.held("1")["dms_mileage"] == 123456
+
+
+def test_a_delivery_that_waits_in_vain_for_another_of_its_dealer_is_busy_and_sends_nothing(run: Bench) -> None:
+    run.put("1")
+    with dealer_lock(run.state.path, DEALER):
+        delivery = run.deliver()
+    assert (delivery.error_kind, sum(delivery.counts.values())) == ("busy", 0)
+    assert f"dealer {DEALER!r}: another run has been delivering for more than 0.3 s" in (delivery.error or "")
+    assert run.requests() == 0
+    assert run.deliver().counts["created"] == 1
 
 
 def test_a_dry_run_sends_nothing_makes_no_intent_and_shows_every_field(run: Bench) -> None:
