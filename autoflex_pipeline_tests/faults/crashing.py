@@ -101,8 +101,8 @@ class Run:
         if self.command:
             return _command(installation, self.command)
         if self.back_up:
-            back_up(installation.settings, installation.warehouse, installation.state, now=installation.clock())
-            backup.rotate(installation.settings)
+            made = back_up(installation.settings, installation.warehouse, installation.state, now=installation.clock())
+            backup.rotate(installation.settings, made)
             return {}
         if self.restore:
             restore(installation.settings, backups(installation.settings)[0], now=installation.clock())
