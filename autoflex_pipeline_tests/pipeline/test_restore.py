@@ -139,6 +139,45 @@ def test_a_person_sees_what_is_replaced_and_is_asked_first(world: World) -> None
     assert (world.folder / "data" / "warehouse.duckdb").stat().st_ino != before
 
 
+def test_of_backups_dated_in_the_future_or_of_a_newer_version_none_is_taken_for_the_newest_unsaid(
+    world: World,
+) -> None:
+    """The one that was made while the clock was a year ahead was put back as the newest."""
+    load(world, orders=1)
+    tick(world)
+    backed_up(world)
+    for minutes in (0, 5):
+        world.pass_time(minutes=minutes)
+        backed_up(world)
+    backups = world.folder / "data" / "backups"
+    newer = backups / "20261124T090500Z" / "backup.json"
+    newer.write_text(newer.read_text().replace('"warehouse_schema": "1"', '"warehouse_schema": "99"'))
+    world.pass_time(days=365)
+    backed_up(world)
+    world.pass_time(days=-365)
+    listed = json.loads(command(world, "restore", "--list", "--json").out)
+    assert [(each["name"], each["verified"], each["ahead_of_clock"]) for each in listed] == [
+        ("20261124T090500Z", False, False),
+        ("20261124T090000Z-2", True, False),
+        ("20261124T090000Z", True, False),
+        ("20271124T090500Z", True, True),
+    ]
+    preview = command(world, "restore", answers="n\n").out
+    assert "Backup 20261124T090000Z-2, made 2026-11-24 " in preview
+    assert "Passed over: backup" in preview
+    assert "warehouse schema version 99, this program knows 1: it was written by a newer version" in preview
+    assert "20271124T090500Z is dated later than this machine's clock" in preview
+    asked_for = command(world, "restore", "20271124T090500Z", answers="n\n").out
+    assert "Backup 20271124T090500Z, made 2027-11-24 " in asked_for
+    assert "20271124T090500Z is dated later than this machine's clock" in asked_for
+    refused = command(world, "restore", "20261124T090500Z", "--yes")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "upgrade this program" in refused.err
+    restored = json.loads(command(world, "restore", "--yes", "--json").out)
+    assert restored["restored"]["name"] == "20261124T090000Z-2"
+    assert len(restored["passed_over"]) == 2
+
+
 def test_nothing_is_restored_while_a_run_is_going(world: World) -> None:
     load(world, orders=1)
     tick(world)
