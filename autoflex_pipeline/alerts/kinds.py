@@ -86,7 +86,7 @@ KINDS: dict[AlertKind, Kind] = {
     ),
     "run_refused": Kind(
         "runs are refused",
-        "Make room on the disk or set the clock, as the message says; nothing was touched.",
+        "Do what the message says (make room, set the clock, `restore`, upgrade); nothing was touched.",
         "error",
     ),
     "run_failed": Kind(

@@ -14,15 +14,14 @@ from autoflex_pipeline.alerts.kinds import KINDS, Trouble, Watched, trouble
 from autoflex_pipeline.alerts.sending import Sent, send_due
 from autoflex_pipeline.alerts.silence import changes_by_dealer, silence
 from autoflex_pipeline.alerts.wording import told
-from autoflex_pipeline.errors import RunRefusedError, StoreBusyError
-from autoflex_pipeline.runs.guards import check_clock, check_room
+from autoflex_pipeline.errors import PipelineError, StoreBusyError
+from autoflex_pipeline.runs.guards import check_early, check_warehouse
 from autoflex_pipeline.settings import AlertKind, DealerSettings, Settings
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.alerts import AlertKey, alerts
 from autoflex_pipeline.state.dealers import dealer_row
 from autoflex_pipeline.state.holds import current_hold
 from autoflex_pipeline.state.marks import mark, set_mark
-from autoflex_pipeline.state.moments import newest_moment
 from autoflex_pipeline.state.outbox import dispositions
 from autoflex_pipeline.state.runs import problems
 from autoflex_pipeline.warehouse import Warehouse
@@ -34,9 +33,10 @@ FRESH = timedelta(minutes=30)
 """Nothing is said of a silent feed unless it was looked at so recently."""
 
 SILENCE_EVERY = timedelta(minutes=10)
-"""The warehouse is asked no more often than this."""
+"""The warehouse's history is read no more often than this."""
 
 SILENCE_WATCHED = "silence_watched"
+REFUSED = AlertKey("", "run_refused")
 PROBLEMS: tuple[AlertKind, ...] = ("login", "configuration", "guard", "source", "transport", "busy", "accounts")
 
 OWN_WORDS: tuple[AlertKind, ...] = ("login", "guard", "busy", "accounts")
@@ -51,7 +51,7 @@ def watch(
 ) -> tuple[list[AlertKey], Sent]:
     """Look at everything, tell what changed, send what is to go; ``also`` is what others found. Gives what is open."""
     now = clock()
-    found = [*also, _runs_refused(settings, state, now), *_silent_feeds(settings, state, now)]
+    found = [*also, *_runs_refused(settings, state, now), *_silent_feeds(settings, state, now)]
     with state.begin() as connection:
         for dealer in settings.dealers:
             found += _dealer(connection, dealer, now)
@@ -59,17 +59,20 @@ def watch(
     return open_now, send_due(settings, state, clock)
 
 
-def _runs_refused(settings: Settings, state: StateStore, now: datetime) -> Watched:
+def _runs_refused(settings: Settings, state: StateStore, now: datetime) -> list[Watched]:
     """Whether a run would be refused now; the schedule starts none then, so no run would tell."""
-    key = AlertKey("", "run_refused")
     try:
-        check_room(settings)
-        with state.begin() as connection:
-            newest = newest_moment(connection)
-        check_clock(now, newest)
-    except RunRefusedError as error:
-        return Watched(key, trouble("run_refused", detail=str(error)))
-    return Watched(key, None)
+        check_early(settings, lambda: state, now)
+        check_warehouse(settings, now)
+    except StoreBusyError:
+        return []
+    except PipelineError as error:
+        return [_refused(error)]
+    return [Watched(REFUSED, None)]
+
+
+def _refused(error: PipelineError) -> Watched:
+    return Watched(REFUSED, trouble("run_refused", detail=str(error)))
 
 
 def _dealer(connection: Connection, dealer: DealerSettings, now: datetime) -> Iterator[Watched]:
@@ -104,7 +107,7 @@ def _own_words(kind: AlertKind, message: str) -> str:
 
 
 def _silent_feeds(settings: Settings, state: StateStore, now: datetime) -> list[Watched]:
-    """The feeds that could be judged; nothing when it is not time yet."""
+    """The feeds that could be judged; nothing when it is not time yet, and what a run would meet when none could be."""
     with state.begin() as connection:
         last = mark(connection, SILENCE_WATCHED)
         if last is not None and timedelta() <= now - datetime.fromisoformat(last) < SILENCE_EVERY:
@@ -119,6 +122,8 @@ def _silent_feeds(settings: Settings, state: StateStore, now: datetime) -> list[
             changes = changes_by_dealer(warehouse, now)
     except StoreBusyError:
         return []
+    except PipelineError as error:
+        return [_refused(error)]
     with state.begin() as connection:
         set_mark(connection, SILENCE_WATCHED, now.isoformat())
     return [

@@ -22,7 +22,7 @@ def backup(config: Config = None, json: Json = False) -> None:
         opened.check_before_run()
         made = back_up(opened.settings, opened.warehouse, opened.state, now=opened.clock())
         # With backups_kept = 0 the night makes none; one that a person asked for stays until a person removes it.
-        removed = rotate(opened.settings) if opened.settings.warehouse.backups_kept else []
+        removed = rotate(opened.settings, made) if opened.settings.warehouse.backups_kept else []
     if json:
         print_json(told(made) | {"removed": removed})
         return

@@ -23,7 +23,7 @@ from autoflex_pipeline.errors import PipelineError
 
 def restore(
     backup: Annotated[
-        str | None, typer.Argument(help="Name of the backup; without it, the newest one that is whole.")
+        str | None, typer.Argument(help="Name of the backup; without it, the newest one that can be put back.")
     ] = None,
     config: Config = None,
     list_: Annotated[
@@ -35,7 +35,7 @@ def restore(
     """Put a backup back, after a look at what it replaces; what is replaced is kept aside.
 
     The next run then reads what Claire holds before it sends anything, so that nothing is sent with an old number or
-    over something newer. Exit 1 while a run is going, when no backup is whole, or when the answer is no.
+    over something newer. Exit 1 while a run is going, when no backup can be put back, or when the answer is no.
 
     \b
     Examples:
@@ -45,11 +45,11 @@ def restore(
     """
     with installation(config) as opened:
         if list_:
-            _show(opened.settings, json)
+            _show(opened, json)
             return
         _check_no_run(opened.settings)
-        chosen = _chosen(opened.settings, backup)
-        preview = _preview(opened, chosen)
+        chosen, passed_over = _chosen(opened, backup)
+        preview = _preview(opened, chosen, passed_over)
         if not json:
             for line in preview:
                 console().print(line, markup=False, soft_wrap=True)
@@ -60,16 +60,30 @@ def restore(
 
         aside = put_back(opened.settings, chosen, now=opened.clock())
     if json:
-        print_json({"restored": told(chosen), "replaced": str(aside)})
+        print_json({"restored": told(chosen), "replaced": str(aside), "passed_over": passed_over})
         return
     console().print(f"Restored {chosen.name}. What it replaced is in {aside}", markup=False, soft_wrap=True)
     console().print("Now: autoflex-pipeline sync, and backfill anew the months that were backfilled since.")
 
 
-def _backups(settings: Any) -> list[Any]:
+def _backups(opened: Any) -> list[Any]:
+    """The backups, newest first; those that are dated in the future last."""
     from autoflex_pipeline.runs.backup import backups
 
-    return backups(settings)
+    return backups(opened.settings, now=opened.clock())
+
+
+def _ahead(opened: Any, backup: Any) -> str | None:
+    """What is to be said of a backup that is dated in the future; None of another."""
+    from autoflex_pipeline.runs.backup import is_ahead
+
+    now = opened.clock()
+    if not is_ahead(backup, now):
+        return None
+    return (
+        f"{backup.name} is dated later than this machine's clock ({_local(now)}): "
+        "the clock was wrong when it was made, or is now"
+    )
 
 
 def _check_no_run(settings: Any) -> None:
@@ -81,53 +95,71 @@ def _check_no_run(settings: Any) -> None:
 
 
 def _trouble(backup: Any) -> str | None:
-    """What is wrong with a backup, read whole; None when it is verified."""
-    from autoflex_pipeline.runs.backup import verify
+    """Why a backup, read whole, cannot be put back; None when it is verified."""
+    from autoflex_pipeline.runs.backup import check_restorable
 
     try:
-        verify(backup)
+        check_restorable(backup)
     except PipelineError as error:
         return str(error)
     return None
 
 
-def _show(settings: Any, json: bool) -> None:
-    found = [(each, _trouble(each)) for each in _backups(settings)]
+def _show(opened: Any, json: bool) -> None:
+    found = [(each, _trouble(each), _ahead(opened, each)) for each in _backups(opened)]
     if json:
-        print_json([told(each) | {"verified": trouble is None, "trouble": trouble} for each, trouble in found])
+        print_json(
+            [
+                told(each) | {"verified": trouble is None, "trouble": trouble, "ahead_of_clock": ahead is not None}
+                for each, trouble, ahead in found
+            ]
+        )
         return
     rows = [
-        [each.name, _local(each.made_at), size(each.bytes), each.versions["autoflex_pipeline"], trouble or "verified"]
-        for each, trouble in found
+        [
+            each.name,
+            _local(each.made_at),
+            size(each.bytes),
+            each.versions["autoflex_pipeline"],
+            trouble or ("verified, but dated in the future" if ahead else "verified"),
+        ]
+        for each, trouble, ahead in found
     ]
-    print_table(f"Backups in {settings.warehouse.backup_folder}", ["name", "made", "size", "version", "state"], rows)
+    folder = opened.settings.warehouse.backup_folder
+    print_table(f"Backups in {folder}", ["name", "made", "size", "version", "state"], rows)
 
 
-def _chosen(settings: Any, name: str | None) -> Any:
-    """The backup asked for, or the newest that is whole; PipelineError when there is none."""
-    found = [each for each in _backups(settings) if name in (None, each.name)]
-    troubles = []
-    for each in found:
+def _chosen(opened: Any, name: str | None) -> tuple[Any, list[str]]:
+    """The backup asked for, or the newest that can be put back, and why newer ones were passed over.
+
+    PipelineError when there is none.
+    """
+    found = [each for each in _backups(opened) if name in (None, each.name)]
+    troubles: list[str] = []
+    for place, each in enumerate(found):
         trouble = _trouble(each)
         if trouble is None:
-            return each
+            return each, troubles + [said for later in found[place + 1 :] if (said := _ahead(opened, later))]
         troubles.append(trouble)
     what = f"backup {name!r}" if name else "whole backup"
-    why = "; ".join([f"there is no {what} in {settings.warehouse.backup_folder}", *troubles])
+    why = "; ".join([f"there is no {what} in {opened.settings.warehouse.backup_folder}", *troubles])
     raise PipelineError(f"{why}; see `autoflex-pipeline restore --list`")
 
 
-def _preview(opened: Any, chosen: Any) -> list[str]:
+def _preview(opened: Any, chosen: Any, passed_over: list[str]) -> list[str]:
     """What is there now, what takes its place, and what that means."""
     from autoflex_pipeline.runs.backup import STATE
     from autoflex_pipeline.runs.restore import situation
 
     now = situation(opened.settings)
     lines = [
+        *(f"Passed over: {why}." for why in passed_over),
         f"Backup {chosen.name}, made {_local(chosen.made_at)}, {size(chosen.bytes)}, verified, takes the place of:",
         f"  {now.warehouse.path}: {_store(now.warehouse)}",
         f"  {now.state.path}: {_store(now.state)}",
     ]
+    if ahead := _ahead(opened, chosen):
+        lines.append(f"  {ahead}.")
     if now.newest is not None:
         lines.append(f"  What is there now knows of {_local(now.newest)}; whatever came after the backup is read anew.")
     if now.attempts is not None:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from autoflex_pipeline.alerts.wording import INSTALLATION_ZONE, told
-from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.errors import PipelineError, StoreBusyError
 from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC, TRIM
 from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.orchestration.stopped import stopped
-from autoflex_pipeline.runs.guards import check_clock, check_no_restore, check_room
+from autoflex_pipeline.runs.guards import check_early, check_warehouse
 from autoflex_pipeline.runs.outlook import Outlook, outlooks
-from autoflex_pipeline.state.moments import newest_moment
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -55,16 +54,16 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
                 "a sync that a person launches goes at once"
             )
         try:
-            check_no_restore(installation.settings)
-            check_room(installation.settings)
-            with installation.state.begin() as connection:
-                check_clock(now, newest_moment(connection))
+            check_early(installation.settings, lambda: installation.state, now)
             seen = outlooks(installation.settings, installation.state, installation.apis, now=now)
         except PipelineError as error:
             return dg.SkipReason(f"nothing was looked at: {error}")
         busy = [outlook for outlook in seen if outlook.has_work]
         if not busy:
             return dg.SkipReason(_told(seen))
+        refused = _refused(installation)
+        if refused is not None:
+            return dg.SkipReason(f"a run would be refused: {refused}; it would be for {_told(busy)}"[:REASON_LENGTH])
         options = {"dealers": [outlook.dealer_id for outlook in busy], "patient": True}
         return dg.RunRequest(
             run_config={"resources": {"options": {"config": options}}},
@@ -98,6 +97,17 @@ def _unfinished(instance: dg.DagsterInstance) -> str | None:
         records = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
         if records:
             return records[0].dagster_run.run_id[:8]
+    return None
+
+
+def _refused(installation: Installation) -> PipelineError | None:
+    """What is wrong with the warehouse; nothing of one that is in use, for which the run waits."""
+    try:
+        check_warehouse(installation.settings, installation.clock())
+    except StoreBusyError:
+        return None
+    except PipelineError as error:
+        return error
     return None
 
 

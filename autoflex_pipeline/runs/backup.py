@@ -13,8 +13,8 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -24,8 +24,9 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from autoflex_pipeline.disk import disk_errors_told
-from autoflex_pipeline.errors import DamagedError, RunRefusedError, StoreBusyError
+from autoflex_pipeline.disk import disk_error, disk_errors_told
+from autoflex_pipeline.errors import DamagedError, PipelineError, RunRefusedError, StoreBusyError
+from autoflex_pipeline.runs.clock import TOLERANCE
 from autoflex_pipeline.runs.guards import MEGABYTE, Space, existing
 from autoflex_pipeline.settings import Settings
 from autoflex_pipeline.state import StateStore
@@ -33,6 +34,7 @@ from autoflex_pipeline.state.store import SCHEMA_VERSION as STATE_VERSION
 from autoflex_pipeline.warehouse import Warehouse
 from autoflex_pipeline.warehouse.connection import rows_by_table
 from autoflex_pipeline.warehouse.schema import SCHEMA_VERSION as WAREHOUSE_VERSION
+from autoflex_pipeline.warehouse.schema import stored_version
 from autoflex_pipeline.warehouse.versions import sync
 
 WAREHOUSE, STATE, MANIFEST = "warehouse.duckdb", "state.sqlite", "backup.json"
@@ -41,10 +43,16 @@ MAKING = ".making-"
 PIECE = 1 << 20
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 WAIT_SECONDS = 60.0
+READING: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+KNOWN_VERSIONS = {"warehouse_schema": WAREHOUSE_VERSION, "state_schema": STATE_VERSION}
 
 
 class BackupDamagedError(DamagedError):
     """A backup is not, or no longer, what it was when it was made."""
+
+
+class BackupVersionError(PipelineError):
+    """A backup was made by a newer version of this program, which this one could not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def back_up(settings: Settings, warehouse: Warehouse, state: StateStore, *, now:
     check_room_for(folder, [warehouse.path, state.path], settings)
     with disk_errors_told(f"a backup in {folder}"), _one_at_a_time(folder):
         for left_over in folder.glob(f"{MAKING}*"):  # a process that made one was killed
-            shutil.rmtree(left_over)
+            _remove(left_over)
         making = folder / f"{MAKING}{secrets.token_hex(4)}"
         making.mkdir(mode=PRIVATE_FOLDER)
         try:
@@ -120,13 +128,26 @@ def verify(backup: Backup) -> None:
             )
 
 
-def backups(settings: Settings) -> list[Backup]:
-    """The backups that are there, newest first."""
+def check_restorable(backup: Backup) -> None:
+    """As ``verify``; BackupVersionError when a newer version of this program wrote it."""
+    _check_versions(backup, backup.versions)  # first: a newer DuckDB's file may be one that cannot be read here
+    verify(backup)
+    _check_versions(backup, _versions_of_stores(backup))
+
+
+def backups(settings: Settings, *, now: datetime | None = None) -> list[Backup]:
+    """The backups that are there, newest first; with ``now``, those that are dated after it come last."""
     folder = settings.warehouse.backup_folder
     if not folder.is_dir():
         return []
     found = [backup for path in folder.iterdir() if (backup := read_backup(path)) is not None]
-    return sorted(found, key=lambda backup: (backup.made_at, backup.name), reverse=True)
+    found.sort(key=lambda backup: (backup.made_at, backup.name), reverse=True)
+    return found if now is None else sorted(found, key=lambda backup: is_ahead(backup, now))
+
+
+def is_ahead(backup: Backup, now: datetime) -> bool:
+    """Whether it is dated in the future: the clock was wrong when it was made, or is now."""
+    return backup.made_at > now + TOLERANCE
 
 
 def read_backup(path: Path) -> Backup | None:
@@ -139,12 +160,25 @@ def read_backup(path: Path) -> Backup | None:
         return None
 
 
-def rotate(settings: Settings) -> list[str]:
-    """Remove all but the ``backups_kept`` newest backups; gives the names of those removed."""
-    old = backups(settings)[settings.warehouse.backups_kept :]
-    with disk_errors_told(f"the backups in {settings.warehouse.backup_folder}"):
-        for backup in old:
-            shutil.rmtree(backup.path)
+def rotate(settings: Settings, made: Backup) -> list[str]:
+    """Remove all but ``made`` and the newest others, ``backups_kept`` in all; gives the names of those removed.
+
+    Backups dated after ``made`` are the first to go: the clock was ahead when they were made. A link is another name of
+    what it points to: it takes no place beside that, and of it nothing but the link is removed.
+    """
+    there = backups(settings, now=made.made_at)
+    there.sort(key=lambda backup: backup.name != made.name)
+    places = list(dict.fromkeys(backup.path.resolve() for backup in there))
+    kept = places[: settings.warehouse.backups_kept]
+    old = [backup for backup in there if backup.path.resolve() not in kept]
+    for backup in old:
+        try:
+            _remove(backup.path)
+        except OSError as error:
+            what = f"the old backup {backup.path}"
+            raise disk_error(what, error) or PipelineError(
+                f"{what} cannot be removed ({error.strerror}); the new one is made: remove the old one by hand"
+            ) from None
     return [backup.name for backup in old]
 
 
@@ -175,6 +209,33 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or whatever else bears the name; of a link only the link itself."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+
+
+def _check_versions(backup: Backup, versions: Mapping[str, object]) -> None:
+    for name, known in KNOWN_VERSIONS.items():
+        found = str(versions.get(name, ""))
+        if found.isdecimal() and int(found) > known:
+            raise BackupVersionError(
+                f"backup {backup.path} has {name.replace('_', ' ')} version {found}, this program knows {known}: "
+                "it was written by a newer version; upgrade this program, or name an older backup"
+            )
+
+
+def _versions_of_stores(backup: Backup) -> dict[str, int]:
+    """The schema versions that stand in the copied stores, which were found to be whole."""
+    with duckdb.connect(str(backup.path / WAREHOUSE), read_only=True, config=READING) as warehouse:
+        in_warehouse = stored_version(warehouse)
+    with closing(_read_only(backup.path / STATE)) as state:
+        [(in_state,)] = state.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()
+    return {"warehouse_schema": in_warehouse, "state_schema": in_state}
 
 
 def _check_copy(made: Backup) -> None:
@@ -216,9 +277,8 @@ def _copy_state(reader: sqlite3.Connection, target: Path) -> None:
 
 def _rows_of_warehouse(path: Path) -> dict[str, int]:
     """Rows by table, of a file that is read whole: each block of a DuckDB file bears a checksum."""
-    config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=config)
+        connection = duckdb.connect(str(path), read_only=True, config=READING)
         try:
             rows = rows_by_table(connection)
             for table in rows:
@@ -233,7 +293,7 @@ def _rows_of_warehouse(path: Path) -> dict[str, int]:
 
 def _rows_of_state(path: Path) -> dict[str, int]:
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
+        connection = _read_only(path)
         try:
             [(said,)] = connection.execute("PRAGMA integrity_check(1)").fetchall()
             if said != "ok":
@@ -243,6 +303,10 @@ def _rows_of_state(path: Path) -> dict[str, int]:
             connection.close()
     except sqlite3.Error as error:
         raise BackupDamagedError(f"{path} cannot be read whole ({error})") from None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
 
 
 def _count(connection: sqlite3.Connection) -> dict[str, int]:
@@ -259,9 +323,7 @@ def _versions() -> dict[str, str]:
     return {
         "autoflex_pipeline": installed_version("autoflex-pipeline"),
         "duckdb": duckdb.__version__,
-        "warehouse_schema": str(WAREHOUSE_VERSION),
-        "state_schema": str(STATE_VERSION),
-    }
+    } | {name: str(known) for name, known in KNOWN_VERSIONS.items()}
 
 
 def _free_name(folder: Path, now: datetime) -> Path:

@@ -22,6 +22,9 @@ MEGABYTE = 1_000_000
 GROWTH_OF_A_RUN = 0.25
 """By how much a run may let the pipeline's own files grow, its log and what is spilled while sorting included."""
 
+LOOK_SECONDS = 1.0
+"""So long a look that starts nothing waits for the warehouse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -54,6 +57,28 @@ def before_run(
     stored = newest_stored(warehouse, state())
     check_clock(clock(), stored)
     return RunClock(clock, not_before=stored)
+
+
+def check_early(settings: Settings, state: Callable[[], StateStore], now: datetime) -> None:
+    """What a look can check as ``before_run`` does, without the warehouse."""
+    check_no_restore(settings)
+    check_room(settings)
+    with state().begin() as connection:
+        stored = newest_moment(connection)
+    check_clock(now, stored)
+
+
+def check_warehouse(settings: Settings, now: datetime) -> None:
+    """The rest of it; StoreBusyError when another process holds the file, of which nothing is known then.
+
+    Makes no file that is not there.
+    """
+    warehouse = Warehouse(settings.warehouse.path, wait_seconds=LOOK_SECONDS)
+    try:
+        stored = _newest_extract(warehouse) if warehouse.is_there else None
+    finally:
+        warehouse.close()
+    check_clock(now, stored)
 
 
 def check_no_restore(settings: Settings) -> None:
@@ -100,12 +125,16 @@ def spaces(settings: Settings) -> list[Space]:
 
 def newest_stored(warehouse: Warehouse, state: StateStore) -> datetime | None:
     """The latest moment in the files, as runs wrote it; None for new ones."""
-    with warehouse.open() as connection:
-        row = connection.execute("SELECT max(finished_at) FROM extract").fetchone()
+    in_warehouse = _newest_extract(warehouse)
     with state.begin() as store:
         in_state = newest_moment(store)
-    moments = [moment for moment in (row[0] if row else None, in_state) if moment is not None]
-    return max(moments, default=None)
+    return max((moment for moment in (in_warehouse, in_state) if moment is not None), default=None)
+
+
+def _newest_extract(warehouse: Warehouse) -> datetime | None:
+    with warehouse.open() as connection:
+        row = connection.execute("SELECT max(finished_at) FROM extract").fetchone()
+    return row[0] if row else None
 
 
 def check_clock(now: datetime, stored: datetime | None) -> None:

@@ -21,9 +21,9 @@ from autoflex_pipeline.runs.backup import (
     STATE,
     WAREHOUSE,
     Backup,
+    check_restorable,
     check_room_for,
     copy_file,
-    verify,
 )
 from autoflex_pipeline.runs.guards import restore_marker
 from autoflex_pipeline.settings import Settings
@@ -86,9 +86,9 @@ def situation(settings: Settings) -> Situation:
 def restore(settings: Settings, backup: Backup, *, now: datetime) -> Path:
     """Put ``backup`` in the place of the stores; gives the folder that keeps the files it replaced.
 
-    RunRefusedError while a run is going or without room; BackupDamagedError when the backup is not whole. Until the
-    last check has passed nothing is touched; broken off after that, runs are refused until a restore has ended.
-    DiskError when the disk is full or fails.
+    RunRefusedError while a run is going or without room; BackupDamagedError when the backup is not whole,
+    BackupVersionError when a newer version of this program made it. Until the last check has passed nothing is touched;
+    broken off after that, runs are refused until a restore has ended. DiskError when the disk is full or fails.
     """
     folder = settings.warehouse.path.parent
     with disk_errors_told(f"the stores in {folder}"):
@@ -99,7 +99,7 @@ def restore(settings: Settings, backup: Backup, *, now: datetime) -> Path:
 def _restored(settings: Settings, backup: Backup, now: datetime) -> Path:
     paths = settings.warehouse
     with no_run(paths.state_path), Warehouse(paths.path).alone():
-        verify(backup)
+        check_restorable(backup)
         check_room_for(paths.path.parent, [backup.path / name for name in backup.files], settings)
         new = {WAREHOUSE: _beside(paths.path), STATE: _beside(paths.state_path)}
         try:

@@ -69,6 +69,11 @@ class Warehouse:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._is_small = True
 
+    @property
+    def is_there(self) -> bool:
+        """Whether opening it makes no new file: there is one, or it was lost and its log was not."""
+        return self.path.exists() or self._log.exists()
+
     def close(self) -> None:
         """End DuckDB; the next opening starts it again."""
         if self._engine is not None:

@@ -56,7 +56,7 @@ AUDITED = {
 
 ATTACH, OPEN = "warehouse.connection.Warehouse._attach", "warehouse.connection.Warehouse.open"
 CHECKPOINT, COPY_STATE = "warehouse.connection.Warehouse._checkpoint", "runs.backup._copy_state"
-ROTATE = "runs.backup.rotate"
+REMOVE = "runs.backup._remove"
 PREPARE, SEAL = "warehouse.publishing._prepare", "warehouse.publishing._seal"
 """Places where DuckDB alone is at work: Python tells of nothing in them."""
 
@@ -101,8 +101,8 @@ class Run:
         if self.command:
             return _command(installation, self.command)
         if self.back_up:
-            back_up(installation.settings, installation.warehouse, installation.state, now=installation.clock())
-            backup.rotate(installation.settings)
+            made = back_up(installation.settings, installation.warehouse, installation.state, now=installation.clock())
+            backup.rotate(installation.settings, made)
             return {}
         if self.restore:
             restore(installation.settings, backups(installation.settings)[0], now=installation.clock())
@@ -262,7 +262,7 @@ def watched(reached: Reached, data: Path) -> Iterator[None]:
         (Warehouse, "_attach", _told_after(Warehouse._attach, reached, ATTACH, "opened")),
         (Warehouse, "_checkpoint", _told_around(Warehouse._checkpoint, reached, CHECKPOINT, "checkpoint", "settled")),
         (backup, "_copy_state", _told_around(backup._copy_state, reached, COPY_STATE, "copy", "copied")),
-        (backup, "rotate", _told_around(backup.rotate, reached, ROTATE, "remove", "removed")),
+        (backup, "_remove", _told_around(backup._remove, reached, REMOVE, "remove", "removed")),
         (connection, "ensure_schema", _told_after(connection.ensure_schema, reached, OPEN, "migrated")),
         (publishing, "_prepare", _told_after(publishing._prepare, reached, PREPARE, "attached")),
         (publishing, "_seal", _told_after(publishing._seal, reached, SEAL, "written through")),

@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from autoflex_pipeline.alerts.kinds import Watched, trouble
 from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs.guards import restore_marker
+from autoflex_pipeline.state.alerts import AlertKey
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.receivers import Receiver, receiving
@@ -104,6 +107,95 @@ def test_a_nearly_full_disk_is_told_although_no_run_starts(world: World, receive
     look(world)
     assert receiver.changes == [("opened", "run_refused")]
     assert "the disk is nearly full" in receiver.texts[0]
+
+
+def overwrite_warehouse(world: World) -> None:
+    world.restart()
+    (world.folder / "data" / "warehouse.duckdb").write_bytes(b"overwritten by something else" * 1000)
+
+
+def test_a_damaged_warehouse_is_told_and_silences_nothing_else(world: World, receiver: Receiver) -> None:
+    """Looking for silent feeds raised it, before anything was kept or sent: not even the failed run was told."""
+    load(world, orders=1)
+    world.tick()
+    overwrite_warehouse(world)
+    failed = Watched(AlertKey("", "run_failed", "sync"), trouble("run_failed", detail="run 0badcafe"))
+    opened = world.installation
+    watch(opened.settings, opened.state, clock=opened.clock, also=[failed])
+    assert sorted(receiver.changes) == [("opened", "run_failed"), ("opened", "run_refused")]
+    assert "warehouse.duckdb is damaged" in next(text for text in receiver.texts if "run_refused" in text)
+
+
+def test_a_damaged_warehouse_stays_told_however_long_it_lasts(world: World, receiver: Receiver) -> None:
+    load(world, orders=1)
+    world.tick()
+    overwrite_warehouse(world)
+    for _ in range(2):
+        look(world)
+        world.pass_time(minutes=45)  # by then no feed is looked at any more
+    assert receiver.changes == [("opened", "run_refused")]
+
+
+def test_damage_that_only_the_look_for_silent_feeds_meets_lets_the_rest_be_told(
+    world: World, receiver: Receiver
+) -> None:
+    with_history(world)
+    good_run(world)
+    with world.installation.warehouse.open() as connection:
+        connection.execute(
+            "INSERT INTO raw_record (seq, dealer_id, fetched_at, record) "
+            "SELECT range, $dealer, $now, repeat('x', 50) || range FROM range(200000)",
+            {"dealer": JANSEN, "now": world.now},
+        )
+    world.installation.warehouse.shorten_log()
+    path = world.folder / "data" / "warehouse.duckdb"
+    world.restart()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    failed = Watched(AlertKey("", "run_failed", "sync"), trouble("run_failed"))
+    opened = world.installation
+    watch(opened.settings, opened.state, clock=opened.clock, also=[failed])
+    assert sorted(receiver.changes) == [("opened", "run_failed"), ("opened", "run_refused")]
+
+
+def test_a_warehouse_of_a_newer_version_and_a_restore_that_was_broken_off_are_told(
+    world: World, receiver: Receiver
+) -> None:
+    with world.installation.warehouse.open() as connection:
+        connection.execute("INSERT INTO schema_version VALUES (99, now())")
+    world.restart()
+    look(world)
+    assert receiver.changes == [("opened", "run_refused")]
+    assert "schema version 99" in receiver.texts[0]
+    for path in (world.folder / "data").glob("warehouse.duckdb*"):
+        path.unlink()
+    look(world)
+    marker = restore_marker(world.installation.settings.warehouse.path)
+    marker.touch()
+    look(world)
+    assert receiver.changes[1:] == [("recovered", "run_refused"), ("opened", "run_refused")]
+    assert "a restore was broken off half way" in receiver.texts[-1]
+    marker.unlink()
+    look(world)
+    assert receiver.changes[3:] == [("recovered", "run_refused")]
+    assert not (world.folder / "data" / "warehouse.duckdb").exists(), "a look makes none"
+
+
+def test_a_warehouse_that_another_process_holds_is_neither_told_nor_taken_for_mended(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoflex_pipeline.runs.guards.LOOK_SECONDS", 0)
+    load(world, orders=1)
+    world.tick()
+    with world.installation.warehouse.alone():
+        look(world)
+    assert receiver.changes == []
+    overwrite_warehouse(world)
+    look(world)
+    with world.installation.warehouse.alone():
+        look(world)
+    assert receiver.changes == [("opened", "run_refused")]
 
 
 def with_history(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.guards import restore_marker
 from autoflex_pipeline.state.store import SCHEMA_VERSION
 from autoflex_pipeline_tests.commands import Done, command
 from autoflex_pipeline_tests.domain import run_domain
@@ -157,3 +158,60 @@ def test_a_state_store_from_a_newer_version_is_refused(world: World) -> None:
         connection.exec_driver_sql("INSERT INTO schema_version VALUES (99, 'later')")
     done = refused(world, "sync")
     assert f"has schema version 99, this program knows {SCHEMA_VERSION}" in done.err
+
+
+def test_the_schedule_starts_no_run_on_a_damaged_warehouse_and_says_so(world: World) -> None:
+    """It looked at the DMS alone: a run was started each minute, to be refused."""
+    with_work(world)
+    assert skip_reason(world) is None, "there is something to do"
+    world.restart()
+    path = world.folder / "data" / "warehouse.duckdb"
+    path.write_bytes(b"overwritten by something else" * 1000)
+    reason = skip_reason(world) or ""
+    assert f"a run would be refused: warehouse {path} is damaged" in reason
+    assert "`autoflex-pipeline restore`" in reason
+
+
+def test_the_schedule_starts_no_run_on_a_warehouse_from_a_newer_version_and_says_so(world: World) -> None:
+    with_work(world)
+    with world.installation.warehouse.open() as connection:
+        connection.execute("INSERT INTO schema_version VALUES (99, now())")
+    world.restart()
+    assert "schema version 99, this program knows" in (skip_reason(world) or "")
+
+
+def test_the_schedule_starts_no_run_after_a_restore_that_was_broken_off_and_says_so(world: World) -> None:
+    with_work(world)
+    restore_marker(world.installation.settings.warehouse.path).touch()
+    assert "a restore was broken off half way" in (skip_reason(world) or "")
+
+
+def test_the_schedule_starts_a_run_also_while_another_process_holds_the_warehouse(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run waits for it; the look does not."""
+    monkeypatch.setattr("autoflex_pipeline.runs.guards.LOOK_SECONDS", 0)
+    with_work(world)
+    with world.installation.warehouse.alone():
+        assert skip_reason(world) is None
+
+
+def test_the_schedule_does_not_open_the_warehouse_when_there_is_nothing_to_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world)
+    world.tick()
+    assert skip_reason(world) is not None
+
+    def opened(*_: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("autoflex_pipeline.warehouse.Warehouse.open", opened)
+    assert "as last staged" in (skip_reason(world) or "")
+
+
+def with_work(world: World) -> None:
+    """A run has been, and there is something to do for the next."""
+    load(world)
+    world.tick()
+    world.autoflex.change(JANSEN, "order", 50001, notes="gewijzigd")

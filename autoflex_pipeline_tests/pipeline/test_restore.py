@@ -6,8 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.world import JANSEN, World, load, order
@@ -157,6 +159,45 @@ def test_a_person_sees_what_is_replaced_and_is_asked_first(world: World) -> None
     assert (world.folder / "data" / "warehouse.duckdb").stat().st_ino != before
 
 
+def test_of_backups_dated_in_the_future_or_of_a_newer_version_none_is_taken_for_the_newest_unsaid(
+    world: World,
+) -> None:
+    """The one that was made while the clock was a year ahead was put back as the newest."""
+    load(world, orders=1)
+    tick(world)
+    backed_up(world)
+    for minutes in (0, 5):
+        world.pass_time(minutes=minutes)
+        backed_up(world)
+    backups = world.folder / "data" / "backups"
+    newer = backups / "20261124T090500Z" / "backup.json"
+    newer.write_text(newer.read_text().replace('"warehouse_schema": "1"', '"warehouse_schema": "99"'))
+    world.pass_time(days=365)
+    backed_up(world)
+    world.pass_time(days=-365)
+    listed = json.loads(command(world, "restore", "--list", "--json").out)
+    assert [(each["name"], each["verified"], each["ahead_of_clock"]) for each in listed] == [
+        ("20261124T090500Z", False, False),
+        ("20261124T090000Z-2", True, False),
+        ("20261124T090000Z", True, False),
+        ("20271124T090500Z", True, True),
+    ]
+    preview = command(world, "restore", answers="n\n").out
+    assert "Backup 20261124T090000Z-2, made 2026-11-24 " in preview
+    assert "Passed over: backup" in preview
+    assert "warehouse schema version 99, this program knows 1: it was written by a newer version" in preview
+    assert "20271124T090500Z is dated later than this machine's clock" in preview
+    asked_for = command(world, "restore", "20271124T090500Z", answers="n\n").out
+    assert "Backup 20271124T090500Z, made 2027-11-24 " in asked_for
+    assert "20271124T090500Z is dated later than this machine's clock" in asked_for
+    refused = command(world, "restore", "20261124T090500Z", "--yes")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "upgrade this program" in refused.err
+    restored = json.loads(command(world, "restore", "--yes", "--json").out)
+    assert restored["restored"]["name"] == "20261124T090000Z-2"
+    assert len(restored["passed_over"]) == 2
+
+
 def test_nothing_is_restored_while_a_run_is_going(world: World) -> None:
     load(world, orders=1)
     tick(world)
@@ -179,6 +220,62 @@ def test_each_night_makes_a_verified_backup_and_keeps_the_newest(world: World) -
     world.restart()
     assert world.sync(JANSEN, full=True)["ok"]
     assert not (world.folder / "geen").exists()
+
+
+def test_a_night_whose_backup_cannot_be_verified_says_so_by_its_check_and_keeps_the_older_ones(world: World) -> None:
+    """Nothing but a backup reads the damaged block: the rest of the night goes well."""
+    world.configure(warehouse={"backups_kept": 1})
+    load(world, orders=1)
+    tick(world)
+    path = world.folder / "data" / "warehouse.duckdb"
+    with world.installation.warehouse.open() as connection:
+        connection.execute("CREATE TABLE read_by_no_run AS SELECT md5(range::VARCHAR) AS noise FROM range(200000)")
+    backed_up(world)
+    content = bytearray(path.read_bytes())
+    content[-2_000_000:-1_000_000] = bytes(1_000_000)
+    path.write_bytes(content)
+    world.pass_time(minutes=1)
+    result = night(world)
+    assert not result.success
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "backup_verified"]
+    assert not check.passed
+    assert "no backup was made, and the older ones stay" in str(check.description)
+    assert "`autoflex-pipeline restore`" in str(check.description)
+    assert [each.name for each in folders(world.folder / "data" / "backups")] == ["20261124T090000Z"]
+    assert command(world, "restore", "--yes").code == 0
+    assert tick(world)["ok"]
+
+
+def test_a_night_that_cannot_remove_an_old_backup_has_verified_the_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(warehouse={"backups_kept": 1})
+    load(world, orders=1)
+    tick(world)
+    backed_up(world)
+    world.pass_time(minutes=1)
+
+    def refused(backup: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(backup))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("autoflex_pipeline.runs.backup._remove", refused)
+        result = night(world)
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "backup_verified"]
+    assert check.passed
+    (failed,) = result.get_step_failure_events()
+    assert "20261124T090000Z cannot be removed (Permission denied)" in str(failed.step_failure_data.user_failure_data)
+    assert len(folders(world.folder / "data" / "backups")) == 2
+
+
+def night(world: World) -> dg.ExecuteInProcessResult:
+    """The nightly job, as Dagster runs it."""
+    world.restart()
+    job = build_definitions(world.installation).resolve_job_def("nightly")
+    with dg.instance_for_test() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    world.restart()
+    return result
 
 
 def folders(folder: Path) -> list[Path]:

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from autoflex_pipeline.errors import DamagedError, DiskError, RunRefusedError
+from autoflex_pipeline.errors import DamagedError, DiskError, PipelineError, RunRefusedError
 from autoflex_pipeline.runs import guards
-from autoflex_pipeline.runs.backup import STATE, WAREHOUSE, Backup, BackupDamagedError, back_up, backups, rotate, verify
+from autoflex_pipeline.runs.backup import (
+    MANIFEST,
+    STATE,
+    WAREHOUSE,
+    Backup,
+    BackupDamagedError,
+    BackupVersionError,
+    CopiedFile,
+    back_up,
+    backups,
+    is_ahead,
+    rotate,
+    sha256_of,
+    verify,
+)
 from autoflex_pipeline.runs.restore import restore, situation
 from autoflex_pipeline.settings import Settings, load_settings
 from autoflex_pipeline.state import StateStore
@@ -103,10 +120,109 @@ def test_a_backup_is_for_its_owner_only_and_leaves_nothing_half_made(stores: Sto
 
 
 def test_the_newest_are_kept(stores: Stores) -> None:
-    for hour in range(4):
-        stores.back_up(hours=hour)
-    assert rotate(stores.settings) == ["20261127T033000Z", "20261127T023000Z"]
+    made = [stores.back_up(hours=hour) for hour in range(4)]
+    assert rotate(stores.settings, made[-1]) == ["20261127T033000Z", "20261127T023000Z"]
     assert [each.name for each in backups(stores.settings)] == ["20261127T053000Z", "20261127T043000Z"]
+
+
+def test_the_backup_just_made_stays_and_those_of_a_clock_that_was_ahead_go_first(stores: Stores) -> None:
+    """It was removed itself, as older than those: "Made and verified", and then "Removed" of the same name."""
+    old = stores.back_up()
+    ahead = [stores.back_up(hours=24 * 365 + hour) for hour in range(2)]
+    made = stores.back_up(hours=1)
+    assert sorted(rotate(stores.settings, made)) == sorted(each.name for each in ahead)
+    assert [each.name for each in backups(stores.settings)] == [made.name, old.name]
+
+
+def test_the_backup_just_made_by_a_clock_that_is_behind_stays_with_the_newest_of_the_others(stores: Stores) -> None:
+    good = [stores.back_up(hours=hour) for hour in range(2)]
+    made = stores.back_up(hours=-24 * 365)
+    assert rotate(stores.settings, made) == [good[0].name]
+    assert {each.name for each in backups(stores.settings)} == {made.name, good[1].name}
+
+
+def test_a_backup_dated_in_the_future_is_not_taken_for_the_newest(stores: Stores) -> None:
+    ahead = stores.back_up(hours=24 * 365)
+    made = stores.back_up()
+    assert [each.name for each in backups(stores.settings, now=NOW)] == [made.name, ahead.name]
+    assert [is_ahead(each, NOW) for each in (made, ahead)] == [False, True]
+
+
+def test_of_a_link_to_an_old_backup_elsewhere_only_the_link_is_removed(stores: Stores, tmp_path: Path) -> None:
+    """Removing it was refused by the system: after a good backup the night failed, and every night after it."""
+    old = stores.back_up()
+    elsewhere = old.path.rename(tmp_path / "another disk")
+    old.path.symlink_to(elsewhere)
+    made = [stores.back_up(hours=hour) for hour in (1, 2)]
+    assert rotate(stores.settings, made[-1]) == [old.name]
+    assert not old.path.is_symlink()
+    verify(replace(old, path=elsewhere))
+
+
+def test_a_link_to_a_backup_beside_it_takes_no_place_and_goes_with_it(stores: Stores) -> None:
+    old = stores.back_up()
+    link = old.path.with_name("link")
+    link.symlink_to(old.path)
+    made = stores.back_up(hours=1)
+    assert rotate(stores.settings, made) == []
+    assert sorted(rotate(stores.settings, stores.back_up(hours=2))) == [old.name, "link"]
+    assert not link.is_symlink()
+    assert len(backups(stores.settings)) == 2
+
+
+def test_a_link_under_the_name_of_a_half_made_backup_is_removed_and_not_what_it_points_to(
+    stores: Stores, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stores.paths.backup_folder.mkdir()
+    left = stores.paths.backup_folder / ".making-0badcafe"
+    left.symlink_to(elsewhere)
+    stores.back_up()
+    assert not left.is_symlink()
+    assert elsewhere.is_dir()
+
+
+def test_an_old_backup_that_cannot_be_removed_is_told_in_one_line(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [stores.back_up(hours=hour) for hour in range(3)]
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refused)
+    with pytest.raises(PipelineError, match=r"20261127T023000Z cannot be removed \(Permission denied\); .* by hand"):
+        rotate(stores.settings, made[-1])
+
+
+def of_a_newer_version(made: Backup, where: str) -> Backup:
+    """The backup as a newer version of this program would have made it: told by its manifest, or by a store in it."""
+    path = made.path / where
+    if where == MANIFEST:
+        (made.path / WAREHOUSE).write_bytes(b"a format that this DuckDB cannot read")
+        return replace(made, versions=made.versions | {"warehouse_schema": "99"})
+    if where == WAREHOUSE:
+        with duckdb.connect(str(path)) as warehouse:
+            warehouse.execute("INSERT INTO schema_version VALUES (99, now())")
+    else:
+        with closing(sqlite3.connect(path)) as state, state:
+            state.execute("INSERT INTO schema_version VALUES (99, 'later')")
+    file = made.files[where]
+    rows = file.rows | {"schema_version": file.rows["schema_version"] + 1}
+    return replace(made, files=made.files | {where: CopiedFile(path.stat().st_size, sha256_of(path), rows)})
+
+
+@pytest.mark.parametrize("where", [MANIFEST, WAREHOUSE, STATE])
+def test_a_backup_of_a_newer_version_is_refused_before_anything_is_replaced(stores: Stores, where: str) -> None:
+    """It was put back in the place of good stores, and then every run was refused."""
+    made = of_a_newer_version(stores.back_up(), where)
+    stores.say("second")
+    before = stores.names()
+    with pytest.raises(BackupVersionError, match=r"99, this program knows 1: it was written by a newer version"):
+        stores.restore(made)
+    assert stores.said() == ("second", "second")
+    assert stores.names() == before
 
 
 def test_two_backups_of_one_second_are_two(stores: Stores) -> None:

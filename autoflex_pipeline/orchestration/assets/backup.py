@@ -49,8 +49,11 @@ def backup_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
         except PipelineError as error:
             yield dg.AssetCheckResult(check_name=CHECK, passed=False, description=str(error))
             raise failure(error) from None
-        removed = rotate(run.settings)
         yield dg.AssetCheckResult(check_name=CHECK, passed=True, metadata={"rows": made.rows})
+        try:
+            removed = rotate(run.settings, made)
+        except PipelineError as error:
+            raise failure(error) from None
         yield dg.MaterializeResult(
             metadata={
                 "made": True,
