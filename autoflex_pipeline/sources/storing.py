@@ -28,6 +28,7 @@ _RECORDS = arrow.schema(
         ("source", arrow.string()),
         ("ordinal", arrow.int64()),
         ("extract_id", arrow.string()),
+        ("began_at", arrow.timestamp("us", tz="UTC")),
         ("fetched_at", arrow.timestamp("us", tz="UTC")),
     ]
 )
@@ -53,15 +54,23 @@ _KEYS = arrow.schema(
         ("entity", arrow.string()),
         ("record_key", arrow.string()),
         ("extract_id", arrow.string()),
+        ("began_at", arrow.timestamp("us", tz="UTC")),
         ("read_at", arrow.timestamp("us", tz="UTC")),
     ]
 )
 
 
-def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str) -> None:
-    """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist."""
+def store_extracts(
+    connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str
+) -> dict[str, frozenset[str]]:
+    """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist.
+
+    Gives, by dealer id, the numbers of which the extracts contradict what another run came to know while they were
+    under way. Which of both is older cannot be told: what was known stays, and these are to be read again. For lines
+    they are the numbers of the orders.
+    """
     if not extracts:
-        return
+        return {}
     there = _there(connection, extracts)
     connection.register("incoming_record", _records(extracts))
     connection.register("incoming_extract", _extracts(extracts, run_id))
@@ -71,6 +80,10 @@ def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Ext
         for needed, statement in _STEPS:
             if not needed or needed in there:
                 connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
+        outdated: dict[str, set[str]] = {}
+        for dealer_id, number in connection.execute("FROM outdated").fetchall():
+            outdated.setdefault(dealer_id, set()).add(number)
+        return {dealer_id: frozenset(numbers) for dealer_id, numbers in outdated.items()}
     finally:
         for name in ("incoming_record", "incoming_extract", "incoming_list", "incoming_not_found"):
             connection.unregister(name)
@@ -99,6 +112,7 @@ def _records(extracts: Sequence[Extract]) -> arrow.Table:
         "source": [record.source for _, record in rows],
         "ordinal": list(range(len(rows))),
         "extract_id": [extract.extract_id for extract, _ in rows],
+        "began_at": [extract.started_at for extract, _ in rows],
         "fetched_at": [extract.finished_at for extract, _ in rows],
     }
     return arrow.table(columns, schema=_RECORDS)
@@ -146,6 +160,7 @@ def _keys(rows: list[tuple[Extract, str, str]]) -> arrow.Table:
         "entity": [entity for _, entity, _ in rows],
         "record_key": [key for _, _, key in rows],
         "extract_id": [extract.extract_id for extract, _, _ in rows],
+        "began_at": [extract.started_at for extract, _, _ in rows],
         "read_at": [extract.finished_at for extract, _, _ in rows],
     }
     return arrow.table(columns, schema=_KEYS)
