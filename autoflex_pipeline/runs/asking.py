@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+import duckdb
+
+from autoflex_pipeline.runs.accounts import note_lost
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record
@@ -86,6 +89,15 @@ def ask_dealers(
     return answers
 
 
+def store(
+    context: RunContext, connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]
+) -> dict[str, frozenset[str]]:
+    """Store the extracts; gives what is to be read again, because another run came to know it otherwise meanwhile."""
+    stored = store_extracts(connection, extracts, run_id=context.run_id)
+    note_lost(context, stored.lost)
+    return stored.outdated
+
+
 def read_again(
     context: RunContext,
     outdated: Mapping[str, frozenset[str]],
@@ -101,7 +113,7 @@ def read_again(
     dealers = [context.settings.dealer(dealer_id) for dealer_id in outdated]
     read = ask_dealers(context, dealers, source, lambda api, dealer: question(api, outdated[dealer.id]))
     with context.warehouse.open() as connection:
-        still = store_extracts(connection, list(read.values()), run_id=context.run_id)
+        still = store(context, connection, list(read.values()))
     for dealer_id, numbers in still.items():
         context.note(
             dealer_id,

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import duckdb
 
 from autoflex_pipeline.runs.after_restore import compare_restored
-from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of, store
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
@@ -20,7 +20,6 @@ from autoflex_pipeline.sources.absence import note_missing
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
-from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.sources.window import appointment_day, is_open
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline.state.runs import problems
@@ -47,7 +46,7 @@ def read_open_orders(context: RunContext) -> ReadReport:
     gone: dict[str, list[str]] = {}
     with context.warehouse.open() as connection:
         only_in_claire = {dealer_id: needs.open_in_claire_only(connection, dealer_id) for dealer_id in found}
-        outdated = store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         for dealer_id, extract in found.items():
             gone[dealer_id] = _note_missing(
                 context, connection, extract, outdated, another_was_found=known.get(dealer_id, False)
@@ -125,7 +124,7 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
             unread -= found[dealer_id].read_ids | found[dealer_id].not_found
         report.months += _months_read(context, dealer_id, by_month, asked.get(dealer_id), unread)
     with context.warehouse.open() as connection:
-        outdated = store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         note_months(connection, report.months, run_id=context.run_id, now=context.clock())
         for dealer_id, extract in found.items():
             if dealer_id in doubted:

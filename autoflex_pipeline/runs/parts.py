@@ -9,13 +9,12 @@ from datetime import timedelta
 import duckdb
 
 from autoflex_pipeline.claire.policies import GUARD_AT_LEAST
-from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of, store
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.extract import Extract
-from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.state.dealers import dealer_row, remember
 
 REREAD_EVERY = timedelta(minutes=10)
@@ -57,7 +56,7 @@ def read_lines(context: RunContext) -> ReadReport:
         for extract in (*readings.values(), *again.values())
     ]
     with context.warehouse.open() as connection:
-        outdated = store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         for extract in extracts:
             read = extract.read_ids - outdated.get(extract.dealer_id, frozenset())
             _mark_lines_read(connection, extract, read, follow[extract.dealer_id])
@@ -122,7 +121,7 @@ def _read_parts(
     if not any(want.follow or want.reread for want in follow.values()):
         return report_of(context, [])
     with context.warehouse.open() as connection:
-        outdated = store_extracts(connection, list(read.values()), run_id=context.run_id)
+        outdated = store(context, connection, list(read.values()))
         answered = {
             dealer.id: (read[dealer.id].read_ids if dealer.id in read else frozenset())
             - outdated.get(dealer.id, frozenset())

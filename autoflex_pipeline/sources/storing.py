@@ -6,7 +6,9 @@ All of it runs in the caller's transaction, for any number of extracts at once.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -60,17 +62,24 @@ _KEYS = arrow.schema(
 )
 
 
-def store_extracts(
-    connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str
-) -> dict[str, frozenset[str]]:
-    """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is to be known of a storing.
 
-    Gives, by dealer id, the numbers of which the extracts contradict what another run came to know while they were
-    under way. Which of both is older cannot be told: what was known stays, and these are to be read again. For lines
-    they are the numbers of the orders.
+    ``outdated`` are, by dealer id, the numbers of which the extracts contradict what another run came to know while
+    they were under way: which of both is older cannot be told, so what was known stays, and these are to be read
+    again. For lines they are the numbers of the orders. ``lost`` are the dealers of which not every record that was
+    read is among those seen: always empty, unless this program has a defect.
     """
+
+    outdated: dict[str, frozenset[str]] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+
+def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str) -> Stored:
+    """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist."""
     if not extracts:
-        return {}
+        return Stored()
     there = _there(connection, extracts)
     connection.register("incoming_record", _records(extracts))
     connection.register("incoming_extract", _extracts(extracts, run_id))
@@ -80,13 +89,39 @@ def store_extracts(
         for needed, statement in _STEPS:
             if not needed or needed in there:
                 connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
-        outdated: dict[str, set[str]] = {}
-        for dealer_id, number in connection.execute("FROM outdated").fetchall():
-            outdated.setdefault(dealer_id, set()).add(number)
-        return {dealer_id: frozenset(numbers) for dealer_id, numbers in outdated.items()}
+        return Stored(_outdated(connection), _lost(connection, extracts))
     finally:
         for name in ("incoming_record", "incoming_extract", "incoming_list", "incoming_not_found"):
             connection.unregister(name)
+
+
+def _outdated(connection: duckdb.DuckDBPyConnection) -> dict[str, frozenset[str]]:
+    outdated: dict[str, set[str]] = {}
+    for dealer_id, number in connection.execute("FROM outdated").fetchall():
+        outdated.setdefault(dealer_id, set()).add(number)
+    return {dealer_id: frozenset(numbers) for dealer_id, numbers in outdated.items()}
+
+
+def _lost(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> frozenset[str]:
+    """Dealers of which more records were read than are now seen; counted from what was read, not from what is stored.
+
+    Records without a key are one where their text is the same.
+    """
+    read = Counter(
+        dealer_id
+        for dealer_id, _, _ in {
+            (extract.dealer_id, record.entity, (record.key, record.text if record.key is None else ""))
+            for extract in extracts
+            for record in extract.records
+        }
+    )
+    seen = dict(
+        connection.execute(
+            "SELECT dealer_id, count(*) FROM sighting SEMI JOIN seen_now USING (dealer_id, entity, raw_seq) "
+            "GROUP BY dealer_id"
+        ).fetchall()
+    )
+    return frozenset(dealer_id for dealer_id, count in read.items() if seen.get(dealer_id, 0) != count)
 
 
 def _there(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> set[str]:

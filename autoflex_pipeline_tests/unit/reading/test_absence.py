@@ -254,6 +254,6 @@ def test_an_order_that_was_seen_before_it_was_found_missing_is_asked_for_again(
     before = absences(known)
     began = {"started_at": FIRST + timedelta(minutes=59)}
     read = extract("order", record("order", number), minutes=90, **began)
-    assert store_extracts(known, [read], run_id="run-2") == {"jansen": frozenset(number)}
+    assert store_extracts(known, [read], run_id="run-2").outdated == {"jansen": frozenset(number)}
     assert absences(known) == before
     assert known.execute("SELECT * FROM restage").fetchall() == []
