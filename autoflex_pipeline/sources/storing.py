@@ -126,12 +126,16 @@ def _lost(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) ->
 
 def _there(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> set[str]:
     """Which of the things that a step can need are there: a step over nothing costs as much as one with work."""
-    keyless = connection.execute("SELECT 1 FROM sighting WHERE record_key IS NULL LIMIT 1").fetchone()
+    keyless, unfound, absent = connection.execute(
+        "SELECT EXISTS (FROM sighting WHERE record_key IS NULL), EXISTS (FROM nonexistent), EXISTS (FROM absence)"
+    ).fetchall()[0]
+    orders = any(record.entity == "order" for extract in extracts for record in extract.records)
     found = {
-        "orders": any(record.entity == "order" for extract in extracts for record in extract.records),
+        "absent_orders": orders and absent,
         "lists": any(extract.entity == "order_line" and extract.read_ids for extract in extracts),
         "not_found": any(extract.not_found for extract in extracts),
-        "keyless": keyless is not None,
+        "keyless": keyless,
+        "unfound": unfound,
     }
     return {name for name, is_there in found.items() if is_there}
 

@@ -92,13 +92,13 @@ WHERE state = 'open' AND dms_number IS NULL AND raw_seq IN (FROM keyless_gone);
 -- step keyless
 -- Coming back, such a record is new.
 DELETE FROM sighting WHERE record_key IS NULL AND raw_seq IN (FROM keyless_gone);
--- step
+-- step unfound
 DELETE FROM nonexistent USING seen_now
 WHERE nonexistent.dealer_id = seen_now.dealer_id
   AND nonexistent.entity = seen_now.entity
   AND nonexistent.record_key = seen_now.record_key
   AND nonexistent.asked_at <= seen_now.began_at;
--- step
+-- step unfound
 INSERT INTO outdated
 SELECT dealer_id, record_key
 FROM seen_now
@@ -172,7 +172,7 @@ DELETE FROM line_list USING list_now
 WHERE line_list.dealer_id = list_now.dealer_id AND line_list.order_key = list_now.order_key;
 -- step lists
 INSERT INTO line_list BY NAME SELECT * EXCLUDE (began_at) FROM list_now;
--- step orders
+-- step absent_orders
 -- Seen by a reading that had begun when another run found it missing: it may have been seen before that.
 INSERT INTO outdated
 SELECT absence.dealer_id, absence.dms_number
@@ -181,13 +181,13 @@ JOIN seen_now
   ON seen_now.entity = 'order'
  AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key
 WHERE absence.last_missing_at > seen_now.began_at;
--- step orders
+-- step absent_orders
 -- An order that is seen again: an unconfirmed absence is forgotten, a confirmed one is undone by staging.
 DELETE FROM absence USING seen_now
 WHERE seen_now.entity = 'order' AND absence.confirmed_at IS NULL
   AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key
   AND absence.last_missing_at <= seen_now.began_at;
--- step orders
+-- step absent_orders
 INSERT INTO restage
 SELECT absence.dealer_id, 'order', absence.dms_number
 FROM absence
@@ -195,7 +195,7 @@ JOIN seen_now
   ON seen_now.entity = 'order'
  AND absence.dealer_id = seen_now.dealer_id AND absence.dms_number = seen_now.record_key
 WHERE absence.returned_at IS NULL AND absence.last_missing_at <= seen_now.began_at;
--- step orders
+-- step absent_orders
 UPDATE absence SET returned_at = seen_now.seen_at
 FROM seen_now
 WHERE seen_now.entity = 'order' AND absence.returned_at IS NULL
