@@ -6,6 +6,9 @@ from autoflex_pipeline.model.columns import Day, Entity, Flag, Moment, Text, Who
 
 MAX_MILEAGE_KM = 2_000_000
 
+IS_WORKSHOP = "coalesce(upper(trim({order_type})) IN ('1', 'WORKSHOP', 'WERKPLAATS'), false)"
+"""SQL: whether an order is an appointment, by its type as the DMS writes it."""
+
 
 class Appointment(Entity):
     """One workshop order of a dealer; key (dealer_id, dms_number)."""

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.staging.accounting import has_lost_records, unbalanced_dealers
-from autoflex_pipeline.state.marks import UNACCOUNTED, mark, set_mark
+from autoflex_pipeline.state.marks import LOST, UNACCOUNTED, mark, set_mark
+
+
+def note_lost(context: RunContext, dealer_ids: Collection[str]) -> None:
+    """Remember that this run read a record of these dealers that is not stored, or not staged as it was read."""
+    if dealer_ids:
+        with context.state.begin() as state:
+            lost: dict[str, str] = mark(state, LOST) or {}
+            set_mark(state, LOST, lost | dict.fromkeys(dealer_ids, context.run_id))
 
 
 def check_accounts(context: RunContext) -> list[str]:
@@ -15,7 +25,13 @@ def check_accounts(context: RunContext) -> list[str]:
     with context.warehouse.open() as connection, context.state.begin() as state:
         known: dict[str, str] = mark(state, UNACCOUNTED) or {}
         still = {dealer: run_id for dealer, run_id in known.items() if has_lost_records(connection, dealer)}
-        now = dict.fromkeys(unbalanced_dealers(connection, context.run_id), context.run_id) | still
+        noted: dict[str, str] = mark(state, LOST) or {}
+        # Whom this run took was read and staged anew: what an earlier run lost is there by now, or was lost again.
+        taken = {dealer.id for dealer in context.dealers}
+        lost = {dealer: run_id for dealer, run_id in noted.items() if run_id == context.run_id or dealer not in taken}
+        if lost != noted:
+            set_mark(state, LOST, lost)
+        now = dict.fromkeys(unbalanced_dealers(connection, context.run_id), context.run_id) | still | lost
         if now != known:
             set_mark(state, UNACCOUNTED, now)
     return sorted(now)

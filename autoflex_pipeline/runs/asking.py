@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
+import duckdb
+
+from autoflex_pipeline.runs.accounts import note_lost
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record
 from autoflex_pipeline.sources.connections import DMS_CAUSE
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead
+from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.state.holds import current_hold, lift_hold
 from autoflex_pipeline.state.runs import ProblemKind
 from autoflex_pipeline.state.totals import count_requests
@@ -83,6 +87,44 @@ def ask_dealers(
                 f"{source} was read only in part: {what}; it is read again when the dealer is next asked",
             )
     return answers
+
+
+def store(
+    context: RunContext, connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]
+) -> dict[str, frozenset[str]]:
+    """Store the extracts; gives what is to be read again, because another run came to know it otherwise meanwhile."""
+    stored = store_extracts(connection, extracts, run_id=context.run_id)
+    note_lost(context, stored.lost)
+    return stored.outdated
+
+
+def read_again(
+    context: RunContext,
+    outdated: Mapping[str, frozenset[str]],
+    source: str,
+    question: Callable[[AutoflexApi, frozenset[str]], Reading],
+) -> list[Extract]:
+    """Ask anew for what another run came to know while this run read it, and store it; gives what came.
+
+    This reading begins after the other one has ended, so that it is the newer one.
+    """
+    if not outdated:
+        return []
+    dealers = [context.settings.dealer(dealer_id) for dealer_id in outdated]
+    read = ask_dealers(context, dealers, source, lambda api, dealer: question(api, outdated[dealer.id]))
+    with context.warehouse.open() as connection:
+        still = store(context, connection, list(read.values()))
+    for dealer_id, numbers in still.items():
+        context.note(
+            dealer_id,
+            "source",
+            f"{source}: another run read {len(numbers)} of the same records meanwhile, twice, and they differ; what "
+            "it stored stays; they are read again when the dealer is next asked",
+        )
+    return [
+        replace(extract, read_ids=extract.read_ids - still.get(dealer_id, frozenset()))
+        for dealer_id, extract in read.items()
+    ]
 
 
 def _kind_of_failure(extract: Extract) -> ProblemKind:

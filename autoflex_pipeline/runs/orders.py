@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import duckdb
+
 from autoflex_pipeline.runs.after_restore import compare_restored
-from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of, store
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
@@ -19,7 +21,6 @@ from autoflex_pipeline.sources.absence import note_missing
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
-from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.sources.window import appointment_day, is_open
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline.state.runs import problems
@@ -46,16 +47,12 @@ def read_open_orders(context: RunContext) -> ReadReport:
     gone: dict[str, list[str]] = {}
     with context.warehouse.open() as connection:
         only_in_claire = {dealer_id: needs.open_in_claire_only(connection, dealer_id) for dealer_id in found}
-        store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         for dealer_id, extract in found.items():
-            gone[dealer_id] = note_missing(
-                connection,
-                dealer_id,
-                extract.not_found,
-                now=context.clock(),
-                confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
-                another_was_found=known.get(dealer_id, False),
+            gone[dealer_id] = _note_missing(
+                context, connection, extract, outdated, another_was_found=known.get(dealer_id, False)
             )
+    extracts += _read_outdated_again(context, outdated)
     for dealer_id, extract in found.items():
         _tell_of_strays(context, dealer_id, only_in_claire[dealer_id] & extract.not_found)
     _remember_list(context, listed)
@@ -128,20 +125,48 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
             unread -= found[dealer_id].read_ids | found[dealer_id].not_found
         report.months += _months_read(context, dealer_id, by_month, asked.get(dealer_id), unread)
     with context.warehouse.open() as connection:
-        store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         note_months(connection, report.months, run_id=context.run_id, now=context.clock())
         for dealer_id, extract in found.items():
             if dealer_id in doubted:
                 continue
-            note_missing(
-                connection,
-                dealer_id,
-                extract.not_found,
-                now=context.clock(),
-                confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
-                another_was_found=bool(asked[dealer_id].records or extract.records),
-            )
+            another = bool(asked[dealer_id].records or extract.records)
+            _note_missing(context, connection, extract, outdated, another_was_found=another)
+    for extract in _read_outdated_again(context, outdated):
+        report.add(extract)
     return report
+
+
+def _read_outdated_again(context: RunContext, outdated: Mapping[str, frozenset[str]]) -> list[Extract]:
+    """Ask by id for the orders that another run came to know otherwise while this one read them."""
+    again = read_again(context, outdated, "api:orders_by_id", lambda api, numbers: api.by_ids("order", numbers))
+    missing = [extract for extract in again if extract.not_found]
+    if missing:
+        with context.warehouse.open() as connection:
+            for extract in missing:
+                # A first question: no proof is needed that another order is found, and none is there.
+                _note_missing(context, connection, extract, {}, another_was_found=False)
+    return again
+
+
+def _note_missing(
+    context: RunContext,
+    connection: duckdb.DuckDBPyConnection,
+    extract: Extract,
+    outdated: Mapping[str, frozenset[str]],
+    *,
+    another_was_found: bool,
+) -> list[str]:
+    """Note what was not found by id, but for what another run saw meanwhile; gives those known to be gone by that."""
+    dealer_id = extract.dealer_id
+    return note_missing(
+        connection,
+        dealer_id,
+        extract.not_found - outdated.get(dealer_id, frozenset()),
+        now=context.clock(),
+        confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
+        another_was_found=another_was_found,
+    )
 
 
 def _months_read(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import duckdb
+
 from autoflex_pipeline.claire.policies import GUARD_AT_LEAST
-from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, report_of
+from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, report_of, store
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.sources import needs
 from autoflex_pipeline.sources.extract import Extract
-from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline.state.dealers import dealer_row, remember
 
 REREAD_EVERY = timedelta(minutes=10)
@@ -55,14 +56,28 @@ def read_lines(context: RunContext) -> ReadReport:
         for extract in (*readings.values(), *again.values())
     ]
     with context.warehouse.open() as connection:
-        store_extracts(connection, extracts, run_id=context.run_id)
+        outdated = store(context, connection, extracts)
         for extract in extracts:
-            read = extract.read_ids
-            done = [record for record in follow[extract.dealer_id].follow if record.key in read]
-            needs.mark_followed(connection, extract.dealer_id, "order_line", done, extract.finished_at)
-            reread = [key for key in follow[extract.dealer_id].reread if key in read]
-            needs.mark_reread(connection, extract.dealer_id, "order_line", reread, extract.finished_at)
-    return report_of(context, extracts)
+            read = extract.read_ids - outdated.get(extract.dealer_id, frozenset())
+            _mark_lines_read(connection, extract, read, follow[extract.dealer_id])
+    again_after = read_again(
+        context, outdated, "api:order_lines_by_id", lambda api, orders: api.lines_of(orders, by_id=True)
+    )
+    if again_after:
+        with context.warehouse.open() as connection:
+            for extract in again_after:
+                _mark_lines_read(connection, extract, extract.read_ids, follow[extract.dealer_id])
+    return report_of(context, [*extracts, *again_after])
+
+
+def _mark_lines_read(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, orders: Collection[str], want: needs.Needs
+) -> None:
+    """Remember that the lines of these orders, as they are now known, were read."""
+    done = [record for record in want.follow if record.key in orders]
+    needs.mark_followed(connection, extract.dealer_id, "order_line", done, extract.finished_at)
+    reread = [key for key in want.reread if key in orders]
+    needs.mark_reread(connection, extract.dealer_id, "order_line", reread, extract.finished_at)
 
 
 @step
@@ -106,12 +121,32 @@ def _read_parts(
     if not any(want.follow or want.reread for want in follow.values()):
         return report_of(context, [])
     with context.warehouse.open() as connection:
-        store_extracts(connection, list(read.values()), run_id=context.run_id)
-        for dealer in dealers:
-            answered = read[dealer.id].read_ids if dealer.id in read else frozenset()
-            done = [record for record in follow[dealer.id].follow if record.parts <= answered]
-            needs.mark_followed(connection, dealer.id, entity, done, context.clock())
-    return report_of(context, list(read.values()))
+        outdated = store(context, connection, list(read.values()))
+        answered = {
+            dealer.id: (read[dealer.id].read_ids if dealer.id in read else frozenset())
+            - outdated.get(dealer.id, frozenset())
+            for dealer in dealers
+        }
+        _mark_parts_read(context, connection, entity, follow, answered)
+    again = read_again(context, outdated, f"api:{entity}s", lambda api, numbers: api.by_ids(entity, numbers))
+    if again:
+        answered |= {extract.dealer_id: answered[extract.dealer_id] | extract.read_ids for extract in again}
+        with context.warehouse.open() as connection:
+            _mark_parts_read(context, connection, entity, follow, answered)
+    return report_of(context, [*read.values(), *again])
+
+
+def _mark_parts_read(
+    context: RunContext,
+    connection: duckdb.DuckDBPyConnection,
+    entity: str,
+    follow: Mapping[str, needs.Needs],
+    answered: Mapping[str, frozenset[str]],
+) -> None:
+    """Remember the records of which all parts were answered."""
+    for dealer_id, want in follow.items():
+        done = [record for record in want.follow if record.parts <= answered[dealer_id]]
+        needs.mark_followed(connection, dealer_id, entity, done, context.clock())
 
 
 def _reread_due(context: RunContext, dealer: DealerSettings) -> bool:

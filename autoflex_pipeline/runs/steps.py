@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.quality.schema_drift import note_fields
-from autoflex_pipeline.runs.accounts import unaccounted
+from autoflex_pipeline.runs.accounts import note_lost, unaccounted
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift, hold_unaccounted
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
-from autoflex_pipeline.staging import StageCounts, StagingContext, quarantine, stage_entities
+from autoflex_pipeline.staging import StageCounts, StagingContext, lost_in_staging, quarantine, stage_entities
 from autoflex_pipeline.staging.accounting import stage_lost_again
 from autoflex_pipeline.staging.again import stage_orders_again
 from autoflex_pipeline.state.dealers import dealer_row
@@ -48,6 +48,7 @@ def stage(context: RunContext) -> Staged:
                 quarantine.retry(connection, dealer_id=dealer.id)
         note_fields(connection, staging.now)
         counts = stage_entities(connection, staging)
+        note_lost(context, lost_in_staging(connection))
         documents = refresh_documents(connection, staging.zones, staging.now)
         if any(counts.values()):
             # Before the commit: a run that dies after it has nothing left to tell the next one that something changed.

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 import duckdb
 
+from autoflex_pipeline.sources.needs import orders_to_ask_for
+
 
 def note_missing(
     connection: duckdb.DuckDBPyConnection,
@@ -83,8 +85,12 @@ def note_missing(
 def next_confirmation(
     connection: duckdb.DuckDBPyConnection, dealer_id: str, confirm_after: timedelta
 ) -> datetime | None:
-    """When the earliest unconfirmed absence may be confirmed."""
-    row = connection.execute(
-        "SELECT min(first_missing_at) FROM absence WHERE dealer_id = ? AND confirmed_at IS NULL", [dealer_id]
-    ).fetchone()
-    return row[0] + confirm_after if row and row[0] else None
+    """When the earliest unconfirmed absence may be confirmed by a tick: of an order that ticks ask for."""
+    rows = connection.execute(
+        "SELECT dms_number, first_missing_at FROM absence WHERE dealer_id = ? AND confirmed_at IS NULL", [dealer_id]
+    ).fetchall()
+    if not rows:
+        return None
+    asked = set(orders_to_ask_for(connection, dealer_id, listed=()))
+    first = min((missing_at for number, missing_at in rows if number in asked), default=None)
+    return first + confirm_after if first else None

@@ -14,10 +14,9 @@ from datetime import date, datetime, timedelta
 import duckdb
 
 from autoflex_pipeline.model import dms_name
+from autoflex_pipeline.model.appointment import IS_WORKSHOP
 
 Rows = list[tuple[str, ...]]
-
-WORKSHOP_TYPES = ("1", "WORKSHOP", "WERKPLAATS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,12 @@ def _unfollowed(
     connection: duckdb.DuckDBPyConnection, dealer_id: str, *, entity: str, part: str, numbers: Sequence[str]
 ) -> Rows:
     """(key, raw_hash, is a work order, number …) of each record whose newest version is not followed for ``part``."""
+    is_work = IS_WORKSHOP.format(order_type="try(wanted.record ->> '$.order_type')")
     wanted = "".join(f", {_reference('wanted.record', name)}" for name in numbers)
     return connection.execute(
         f"""
         SELECT wanted.record_key, wanted.raw_hash,
-               coalesce(upper(try(wanted.record ->> '$.order_type')) IN {WORKSHOP_TYPES}, false) {wanted}
+               {is_work} {wanted}
         FROM (
             SELECT sighting.record_key, sighting.raw_hash, raw_record.record
             FROM sighting

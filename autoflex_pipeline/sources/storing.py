@@ -6,7 +6,9 @@ All of it runs in the caller's transaction, for any number of extracts at once.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -28,6 +30,7 @@ _RECORDS = arrow.schema(
         ("source", arrow.string()),
         ("ordinal", arrow.int64()),
         ("extract_id", arrow.string()),
+        ("began_at", arrow.timestamp("us", tz="UTC")),
         ("fetched_at", arrow.timestamp("us", tz="UTC")),
     ]
 )
@@ -53,15 +56,30 @@ _KEYS = arrow.schema(
         ("entity", arrow.string()),
         ("record_key", arrow.string()),
         ("extract_id", arrow.string()),
+        ("began_at", arrow.timestamp("us", tz="UTC")),
         ("read_at", arrow.timestamp("us", tz="UTC")),
     ]
 )
 
 
-def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is to be known of a storing.
+
+    ``outdated`` are, by dealer id, the numbers of which the extracts contradict what another run came to know while
+    they were under way: which of both is older cannot be told, so what was known stays, and these are to be read
+    again. For lines they are the numbers of the orders. ``lost`` are the dealers of which not every record that was
+    read is among those seen: always empty, unless this program has a defect.
+    """
+
+    outdated: dict[str, frozenset[str]] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+
+def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract], *, run_id: str) -> Stored:
     """Store the extracts: new raw versions, sightings, complete lists of lines, what the DMS says does not exist."""
     if not extracts:
-        return
+        return Stored()
     there = _there(connection, extracts)
     connection.register("incoming_record", _records(extracts))
     connection.register("incoming_extract", _extracts(extracts, run_id))
@@ -71,19 +89,53 @@ def store_extracts(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Ext
         for needed, statement in _STEPS:
             if not needed or needed in there:
                 connection.execute(statement, {"run_id": run_id} if "$run_id" in statement else None)
+        return Stored(_outdated(connection), _lost(connection, extracts))
     finally:
         for name in ("incoming_record", "incoming_extract", "incoming_list", "incoming_not_found"):
             connection.unregister(name)
 
 
+def _outdated(connection: duckdb.DuckDBPyConnection) -> dict[str, frozenset[str]]:
+    outdated: dict[str, set[str]] = {}
+    for dealer_id, number in connection.execute("FROM outdated").fetchall():
+        outdated.setdefault(dealer_id, set()).add(number)
+    return {dealer_id: frozenset(numbers) for dealer_id, numbers in outdated.items()}
+
+
+def _lost(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> frozenset[str]:
+    """Dealers of which more records were read than are now seen; counted from what was read, not from what is stored.
+
+    Records without a key are one where their text is the same.
+    """
+    read = Counter(
+        dealer_id
+        for dealer_id, _, _ in {
+            (extract.dealer_id, record.entity, (record.key, record.text if record.key is None else ""))
+            for extract in extracts
+            for record in extract.records
+        }
+    )
+    seen = dict(
+        connection.execute(
+            "SELECT dealer_id, count(*) FROM sighting SEMI JOIN seen_now USING (dealer_id, entity, raw_seq) "
+            "GROUP BY dealer_id"
+        ).fetchall()
+    )
+    return frozenset(dealer_id for dealer_id, count in read.items() if seen.get(dealer_id, 0) != count)
+
+
 def _there(connection: duckdb.DuckDBPyConnection, extracts: Sequence[Extract]) -> set[str]:
     """Which of the things that a step can need are there: a step over nothing costs as much as one with work."""
-    keyless = connection.execute("SELECT 1 FROM sighting WHERE record_key IS NULL LIMIT 1").fetchone()
+    keyless, unfound, absent = connection.execute(
+        "SELECT EXISTS (FROM sighting WHERE record_key IS NULL), EXISTS (FROM nonexistent), EXISTS (FROM absence)"
+    ).fetchall()[0]
+    orders = any(record.entity == "order" for extract in extracts for record in extract.records)
     found = {
-        "orders": any(record.entity == "order" for extract in extracts for record in extract.records),
+        "absent_orders": orders and absent,
         "lists": any(extract.entity == "order_line" and extract.read_ids for extract in extracts),
         "not_found": any(extract.not_found for extract in extracts),
-        "keyless": keyless is not None,
+        "keyless": keyless,
+        "unfound": unfound,
     }
     return {name for name, is_there in found.items() if is_there}
 
@@ -99,6 +151,7 @@ def _records(extracts: Sequence[Extract]) -> arrow.Table:
         "source": [record.source for _, record in rows],
         "ordinal": list(range(len(rows))),
         "extract_id": [extract.extract_id for extract, _ in rows],
+        "began_at": [extract.started_at for extract, _ in rows],
         "fetched_at": [extract.finished_at for extract, _ in rows],
     }
     return arrow.table(columns, schema=_RECORDS)
@@ -146,6 +199,7 @@ def _keys(rows: list[tuple[Extract, str, str]]) -> arrow.Table:
         "entity": [entity for _, entity, _ in rows],
         "record_key": [key for _, _, key in rows],
         "extract_id": [extract.extract_id for extract, _, _ in rows],
+        "began_at": [extract.started_at for extract, _, _ in rows],
         "read_at": [extract.finished_at for extract, _, _ in rows],
     }
     return arrow.table(columns, schema=_KEYS)

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from autoflex_pipeline.staging.context import StageCounts, StagingContext
 from autoflex_pipeline.staging.guard import StagingDefectError
-from autoflex_pipeline.staging.stage import ORDER, stage_entities
+from autoflex_pipeline.staging.stage import ORDER, lost_in_staging, stage_entities
 
-__all__ = ["ORDER", "StageCounts", "StagingContext", "StagingDefectError", "stage_entities"]
+__all__ = ["ORDER", "StageCounts", "StagingContext", "StagingDefectError", "lost_in_staging", "stage_entities"]

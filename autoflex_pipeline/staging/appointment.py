@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from autoflex_pipeline.model.appointment import MAX_MILEAGE_KM
+from autoflex_pipeline.model.appointment import IS_WORKSHOP, MAX_MILEAGE_KM
 from autoflex_pipeline.staging.rules import Kind, Recipe, Rule, Severity
 
 ORDER_TYPE = "order_type"
 """D: the DMS's name of an order's type; it decides what is staged and is no field of the model."""
 
-SKIP_SQL = """
+SKIP_SQL = f"""
 CASE
     WHEN stripped(order_type) IS NULL THEN 'type_missing'
-    WHEN upper(stripped(order_type)) NOT IN ('1', 'WORKSHOP', 'WERKPLAATS') THEN 'not_workshop'
+    WHEN NOT {IS_WORKSHOP.format(order_type="order_type")} THEN 'not_workshop'
 END
 """
 """Why an order is not staged; NULL when it is. An order whose type is absent is skipped too, not kept."""

@@ -1,9 +1,16 @@
 -- How a text of the DMS is read: one macro a thing. All give NULL for what they cannot read, and never fail.
 -- A macro's argument is written out wherever the macro names it, so what is cheap comes first and regexes come last.
 
--- Text in one line: without control characters, outer and doubled spaces.
+-- Text in one line: without control characters, outer and doubled spaces. A line break or tab parts words as a space
+-- does.
 CREATE OR REPLACE TEMP MACRO tidy_line(x) AS
-    trim(regexp_replace(regexp_replace(x, '[\x00-\x1f\x7f\x{80}-\x{9f}]', '', 'g'), ' {2,}', ' ', 'g'), ' ');
+    trim(
+        regexp_replace(
+            regexp_replace(translate(x, E'\r\n\t', '   '), '[\x00-\x1f\x7f\x{80}-\x{9f}]', '', 'g'),
+            ' {2,}', ' ', 'g'
+        ),
+        ' '
+    );
 
 -- Text whose line breaks (as \n) and tabs are meant.
 CREATE OR REPLACE TEMP MACRO tidy_notes(x) AS

@@ -36,6 +36,10 @@ TABLES = (
 """The temporary tables of a staging; they are dropped at its end, because they hold as much as the batch."""
 
 
+_TAKEN = "CREATE OR REPLACE TEMP TABLE taken (entity VARCHAR, seq BIGINT, dealer_id VARCHAR, dms_number VARCHAR)"
+"""What a staging took, for ``lost_in_staging``."""
+
+
 def stage_entities(
     connection: duckdb.DuckDBPyConnection, context: StagingContext, entities: Sequence[str] = ORDER
 ) -> dict[str, dict[str, StageCounts]]:
@@ -45,6 +49,7 @@ def stage_entities(
     ``StagingDefectError`` when a row that was accepted breaks its model; nothing must be committed then.
     """
     install_dealers(connection, context)
+    connection.execute(_TAKEN)
     counts: dict[str, dict[str, StageCounts]] = {}
     for entity in entities:
         values = {"now": context.now, "run_id": context.run_id, "watermark": _watermark(connection, entity)}
@@ -56,6 +61,25 @@ def stage_entities(
                 _install_readers(connection)
             counts[entity] = _stage_entity(connection, entity, values, is_again=is_again)
     return {entity: counts.get(entity, {}) for entity in entities}
+
+
+def lost_in_staging(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The dealers with a record that the last staging took and that is not staged as it was read; to be taken again.
+
+    Each record that staging took stands with its raw version in the entity's table, in quarantine or among the skipped;
+    if not, then because what is staged equals it already, and that is judged once more. In the same transaction.
+    """
+    lost: list[tuple[str, str, str | None]] = []
+    for (entity,) in connection.execute("SELECT DISTINCT entity FROM taken").fetchall():
+        _run(connection, entity, {}, "untold")
+        if connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone():
+            _type_batch(connection, entity)
+            lost += run_sql(connection, _sql(entity, "told_wrong")).fetchall()
+    if lost:
+        connection.executemany("INSERT INTO restage VALUES (?, ?, ?)", lost)
+    for table in ("batch", "typed", "taken"):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    return sorted({dealer_id for dealer_id, _, _ in lost})
 
 
 def _stage_entity(
@@ -78,6 +102,7 @@ def _stage(
 ) -> dict[str, StageCounts]:
     _install_rules(connection, entity)
     _type_batch(connection, entity)
+    connection.execute("INSERT INTO taken SELECT ?, seq, dealer_id, dms_number FROM typed", [entity])
     _run(connection, entity, values, "known", "accepted")
     validate_accepted(connection, entity, _sql(entity, "accepted_rows"), values)
     if entity == "intervention":

@@ -269,6 +269,27 @@ INSERT INTO staged
 SELECT '{raw}', greatest($watermark, coalesce(max(seq), 0)) FROM raw_record
 WHERE entity = '{raw}' AND seq > $watermark;
 
+-- name: untold
+-- Records that were taken, and whose raw version stands nowhere.
+CREATE OR REPLACE TEMP TABLE batch AS
+SELECT seq, dealer_id
+FROM taken
+WHERE entity = '{entity}'
+  AND NOT EXISTS (
+      FROM {entity} AS now
+      WHERE now.dealer_id = taken.dealer_id AND now.dms_number = taken.dms_number AND now.raw_seq = taken.seq)
+  AND NOT EXISTS (
+      FROM quarantine
+      WHERE quarantine.entity = '{entity}' AND quarantine.state IN ('open', 'gone') AND quarantine.raw_seq = taken.seq)
+  AND NOT EXISTS (FROM skipped WHERE skipped.entity = '{raw}' AND skipped.raw_seq = taken.seq);
+
+-- name: told_wrong
+-- Of these the ones that what is staged does not equal.
+SELECT typed.dealer_id, '{raw}', typed.dms_number
+FROM typed
+LEFT JOIN {entity} AS old ON old.dealer_id = typed.dealer_id AND old.dms_number = typed.dms_number
+WHERE typed.is_rejected OR typed.skip IS NOT NULL OR old.dms_number IS NULL OR {changed};
+
 -- name: counts
 SELECT dealer_id, sum(accepted)::BIGINT, sum(repaired)::BIGINT, sum(warned)::BIGINT, sum(quarantined)::BIGINT
 FROM (

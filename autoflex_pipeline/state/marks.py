@@ -27,6 +27,9 @@ ZONES_STAGED = "zones_staged"
 UNACCOUNTED = "unaccounted"
 """The dealers whose records did not add up, by dealer id the run that found it: nothing is sent for them."""
 
+LOST = "lost"
+"""The dealers of which storing or staging lost a record, by dealer id the run that did; their next run tries again."""
+
 RESTORED = "restored"
 """The name that the store got when it was last put back from a backup; never set: it never was."""
 

@@ -215,3 +215,31 @@ def test_a_month_that_would_lose_rows_is_not_believed_and_a_person_can_let_it_th
     assert [each["canceled"] for each in held if each] == [True] * 5 + [False]
     # What is known to be gone is not counted as lost again.
     assert world.tick(months=SEPTEMBER, dealers=(JANSEN,))[JANSEN]["ok"]
+
+
+def test_a_billed_order_that_a_backfill_lacked_gives_the_schedule_no_work(world: World) -> None:
+    """No tick asks for a billed order, so that none can confirm its absence: it had a run every minute for good."""
+    load(world, orders=2)
+    world.tick()
+    world.autoflex.change(JANSEN, "order", 50001, is_invoiced=1)
+    november = {JANSEN: [(date(2026, 11, 1), date(2026, 11, 30))]}
+    world.tick(months=november)
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.tick(months=november)
+    assert world.query("SELECT dms_number FROM absence WHERE confirmed_at IS NULL") == [("50001",)]
+    world.pass_time(minutes=61)
+    world.tick()
+    assert world.look()[JANSEN].reason == "1 open orders, as last staged"
+    assert not world.look()[JANSEN].has_work
+
+
+def test_an_open_order_that_is_missing_gives_the_schedule_work_once_it_may_be_confirmed(world: World) -> None:
+    load(world, orders=2)
+    world.autoflex.change(JANSEN, "order", 50001, plan_date_from="20261203T083000", plan_date_to=None)
+    world.tick()
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.tick()
+    world.pass_time(minutes=55)
+    world.tick()
+    world.pass_time(minutes=6)
+    assert world.look()[JANSEN].reason == "an absence to confirm"

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from autoflex_pipeline.runs import steps
+from autoflex_pipeline.sources import storing
 from autoflex_pipeline.staging import StageCounts, StagingContext
 from autoflex_pipeline.staging.accounting import account_run, unbalanced_dealers
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load
@@ -60,3 +61,58 @@ def test_a_record_that_staging_tells_twice_does_not_add_up(world: World) -> None
         account: Any = account_run(connection, run_id)[JANSEN]
         assert (account.extracted["vehicle"], account.staged["car"]["accepted"]) == (1, 2)
         assert unbalanced_dealers(connection, run_id) == [JANSEN]
+
+
+def forgetting(connection: duckdb.DuckDBPyConnection, staging: StagingContext) -> dict[str, dict[str, StageCounts]]:
+    """A staging with a defect: an order of Jansen that was changed is as it was before."""
+    former = connection.execute("SELECT * FROM appointment WHERE dms_number = '50002'").fetchall()
+    counts = real(connection, staging)
+    for row in former:
+        connection.execute("DELETE FROM appointment WHERE dms_number = '50002'")
+        connection.execute(f"INSERT INTO appointment VALUES ({', '.join('?' * len(row))})", list(row))
+    return counts
+
+
+def test_a_change_that_staging_loses_does_not_count_as_unchanged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(world)
+    load(world, DEVRIES, orders=1)
+    world.tick()
+    world.autoflex.change(JANSEN, "order", 50002, notes="gewijzigd")
+    world.autoflex.change(DEVRIES, "order", 50001, notes="gewijzigd")
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "stage_entities", forgetting)
+        summary = world.sync()
+    assert "its records do not add up (check nothing_vanishes of run " in summary["dealers"][JANSEN]["error"]
+    assert summary["dealers"][DEVRIES]["ok"], "what happens to one dealer changes nothing for another"
+    # The program is mended.
+    summary = world.sync()
+    assert summary["ok"], summary
+    held = world.held("50002")
+    assert held is not None
+    assert held["dms_notes"] == "gewijzigd"
+
+
+def test_a_record_that_is_lost_before_it_is_stored_does_not_add_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world)
+    records = storing._records
+    with monkeypatch.context() as patch:
+        patch.setattr(storing, "_records", lambda extracts: records(extracts).slice(1))
+        summary = world.sync(JANSEN)
+    assert "its records do not add up (check nothing_vanishes of run " in summary["dealers"][JANSEN]["error"]
+    assert world.imports() == 0
+    summary = world.sync()
+    assert summary["ok"], summary
+    assert world.imports() == 3
+
+
+def test_a_change_of_spelling_that_changes_no_field_adds_up(world: World) -> None:
+    load(world)
+    world.tick()
+    world.autoflex.change(JANSEN, "vehicle", 7001, license_plate="gh-123-j")
+    before = world.query("SELECT count(*) FROM raw_record WHERE entity = 'vehicle'")
+    summary = world.tick(reread=True)
+    assert summary[JANSEN]["ok"]
+    assert world.query("SELECT count(*) FROM raw_record WHERE entity = 'vehicle'") != before
+    assert world.query("SELECT count(*) FROM car_past") == [(0,)]

@@ -142,6 +142,17 @@ def test_orders_of_other_types_are_skipped_and_counted(world: World) -> None:
     assert world.held("60001") is None
 
 
+def test_a_type_between_spaces_is_a_workshop_orders_and_brings_its_parts(world: World) -> None:
+    """It was staged, and nothing that belongs to it was read: it went to Claire bare."""
+    load(world, orders=1)
+    world.autoflex.change(JANSEN, "order", 50001, order_type=" 1 ")
+    assert world.tick()[JANSEN]["ok"]
+    held = world.held("50001")
+    assert held is not None
+    assert (len(held["interventions"]), held["car"]["model"]) == (2, "Golf")
+    assert len(held["customers"]) == 3
+
+
 def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(world: World) -> None:
     load(world, orders=2)
     world.autoflex.change(JANSEN, "order", 50001, plan_date_from="morgen")

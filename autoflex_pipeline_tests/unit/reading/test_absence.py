@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from autoflex_pipeline.sources.absence import next_confirmation, note_missing
+from autoflex_pipeline.sources.storing import store_extracts
 from autoflex_pipeline_tests.unit.reading.test_storing import extract, record, store
 
 FIRST = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -244,3 +245,15 @@ def test_when_an_order_came_back_is_the_first_time_it_was_seen_again(known: duck
         (FIRST + timedelta(minutes=90),)
     ]
     assert known.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "7")]
+
+
+@pytest.mark.parametrize("number", ["7", "9"])
+def test_an_order_that_was_seen_before_it_was_found_missing_is_asked_for_again(
+    known: duckdb.DuckDBPyConnection, number: str
+) -> None:
+    before = absences(known)
+    began = {"started_at": FIRST + timedelta(minutes=59)}
+    read = extract("order", record("order", number), minutes=90, **began)
+    assert store_extracts(known, [read], run_id="run-2").outdated == {"jansen": frozenset(number)}
+    assert absences(known) == before
+    assert known.execute("SELECT * FROM restage").fetchall() == []

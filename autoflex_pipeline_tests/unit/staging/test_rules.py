@@ -295,11 +295,12 @@ def test_orders_of_another_type_are_skipped(lab: Lab) -> None:
         8: "",
         9: ABSENT,
         10: 99,
+        11: " werkplaats ",
     }
     for number, order_type in types.items():
         lab.put("order", order_id=number, order_type=order_type)
     lab.stage()
-    assert [row["dms_number"] for row in lab.rows("appointment")] == ["1", "2", "3", "4"]
+    assert [row["dms_number"] for row in lab.rows("appointment")] == ["1", "11", "2", "3", "4"]
     reasons = {row["record_key"]: row["reason"] for row in lab.rows("skipped")}
     assert reasons == {
         "5": "not_workshop", "6": "not_workshop", "7": "type_missing", "8": "type_missing", "9": "type_missing",

@@ -216,6 +216,12 @@ def test_text_in_one_line_has_no_control_characters(lab: Lab) -> None:
     assert lab.staged("order_line", description="Grote\u0000 beurt\u001f\u007f ")["title"] == "Grote beurt"
 
 
+def test_a_line_break_or_tab_in_a_text_of_one_line_parts_words(lab: Lab) -> None:
+    outcome = lab.staged("order_line", description="Grote beurt\r\nolie verversen\tlichten \n\n\rafstellen\r\n")
+    assert outcome["title"] == "Grote beurt olie verversen lichten afstellen"
+    assert outcome.rules == [("repair", "text_cleaned", "title")]
+
+
 def test_tidy_text_is_left_alone(lab: Lab) -> None:
     text = "Café 't Hoekje — «naïef» 😀 \\ \" / ' ; --"
     outcome = lab.staged("order_line", description=text)
