@@ -72,7 +72,7 @@ class StateStore:
             if not path.exists():
                 _create(path)
         if path.stat().st_size == 0:
-            raise StateDamagedError(f"the state store {path} is damaged (it is empty); {NEXT_STEP}")
+            raise _damaged(path, "it is empty")
         # What SQLAlchemy says of a failed statement must not hold its values: documents are personal data.
         # As many connections as ask at once: each waits for SQLite's lock, bounded, and for nothing else. Without a
         # pool, closing the last one would bring the log into the file, and a write take three times as long (2026-11).
@@ -105,9 +105,8 @@ class StateStore:
                     f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
                     "find the process that holds it, or try again"
                 ) from None
-            if any(sign in str(error.orig) for sign in SIGNS_OF_DAMAGE):
-                raise StateDamagedError(f"the state store {self.path} is damaged ({error.orig}); {NEXT_STEP}") from None
-            raise disk_error(f"the state store {self.path}", error.orig or error) or error from None
+            told = damage(self.path, error.orig) or disk_error(f"the state store {self.path}", error.orig or error)
+            raise told or error from None
 
     @contextmanager
     def standing_still(self) -> Iterator[sqlite3.Connection]:
@@ -117,7 +116,7 @@ class StateStore:
             try:
                 yield reader
             except sqlite3.DatabaseError as error:
-                raise StateDamagedError(f"the state store {self.path} is damaged ({error}); {NEXT_STEP}") from None
+                raise _damaged(self.path, error) from None
             finally:
                 reader.close()
 
@@ -159,6 +158,15 @@ class StateStore:
                 connection.execute(
                     insert(_version).values(version=SCHEMA_VERSION, applied_at=datetime.now(UTC).isoformat())
                 )
+
+
+def damage(path: Path, error: BaseException | None) -> StateDamagedError | None:
+    """What to say when ``error``, SQLite's own, tells of a damaged file; None when it tells of something else."""
+    return _damaged(path, error) if any(sign in str(error) for sign in SIGNS_OF_DAMAGE) else None
+
+
+def _damaged(path: Path, said: object) -> StateDamagedError:
+    return StateDamagedError(f"the state store {path} is damaged ({said}); {NEXT_STEP}")
 
 
 def _create(path: Path) -> None:

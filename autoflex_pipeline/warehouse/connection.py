@@ -81,7 +81,7 @@ class Warehouse:
 
         DiskError when the disk is full or fails; WarehouseDamagedError when DuckDB cannot read the file.
         """
-        with self._errors_told(), self._lock(), _private_files():
+        with self.errors_told(), self._lock(), _private_files():
             connection = self._connect()
             try:
                 connection.begin()
@@ -106,7 +106,7 @@ class Warehouse:
         Gives the rows of each table.
         """
         with self._lock(), _private_files():
-            with self._errors_told():
+            with self.errors_told():
                 connection = self._connect()
             try:
                 self._checkpoint(connection)
@@ -123,7 +123,7 @@ class Warehouse:
 
     def shorten_log(self) -> None:
         """Bring the log into the file, so that the next run's openings need not read it; DiskError as ``open``."""
-        with self._errors_told(), self._lock(), _private_files():
+        with self.errors_told(), self._lock(), _private_files():
             if not self._log.exists() or self._log.stat().st_size == 0:
                 return
             connection = self._connect()
@@ -238,8 +238,8 @@ class Warehouse:
         new.replace(self.path)
 
     @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        """Within the block, what is wrong with the file or its disk is told in one line."""
+    def errors_told(self) -> Iterator[None]:
+        """Within the block, what is wrong with the file or its disk is told in one line: its damage, or DiskError."""
         try:
             yield
         except (duckdb.Error, OSError) as error:
