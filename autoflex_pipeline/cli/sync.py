@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autoflex_pipeline.cli.estimate import show_estimate
+from autoflex_pipeline.cli.month_range import both_ends
 from autoflex_pipeline.cli.output import (
     EXIT_FAILED,
     EXIT_OK,
@@ -128,8 +129,7 @@ def _months(first: str | None, last: str | None, now: datetime) -> tuple[str, st
 
     if first is None and last is None:
         return None
-    current = now.strftime("%Y-%m")
-    months = (first or current, last or current)
+    months = both_ends(first, last, current=f"{now:%Y-%m}")
     try:
         check_months(*months, today=now.date())
     except ValueError as error:
