@@ -59,7 +59,11 @@ def sync(
         ),
     ] = False,
     missing: Annotated[
-        bool, typer.Option("--missing", help="With months: only what no backfill has read whole, dealer by dealer.")
+        bool,
+        typer.Option(
+            "--missing",
+            help="With months: of each dealer only from the first to the last that no backfill has read whole.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -165,7 +169,10 @@ def run_and_summarise(
 
 
 def _missing(opened: Any, options: dict[str, Any], months: Months) -> dict[str, Months]:
-    """Per dealer the first and the last of the months that no backfill has read whole; none for one without any."""
+    """Per dealer the first and the last of the months that no backfill has read whole; none for one without any.
+
+    Those between that are whole are read with them: one run reads the DMS's list once for all its months.
+    """
     from autoflex_pipeline.sources.months import COMPLETE, months_grid
     from autoflex_pipeline.sources.window import months_between
 
