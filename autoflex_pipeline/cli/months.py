@@ -38,12 +38,14 @@ def months(
       autoflex-pipeline months
       autoflex-pipeline months --dealer garage-jansen --from 2022-01 --json
     """
+    from autoflex_pipeline.lineage.stores import empty_copy
     from autoflex_pipeline.sources.months import months_grid
 
     with installation(config) as opened:
         chosen = opened.settings.select(dealer or [])
         wanted = _wanted(from_, to, opened.clock().astimezone(chosen[0].zone))
-        with opened.warehouse.open() as connection:
+        # Before the first run there is nothing to read, and nothing is made for it.
+        with opened.warehouse.open() if opened.warehouse.is_there else empty_copy() as connection:
             grids = {each.id: months_grid(connection, each.id, wanted) for each in chosen}
     if json:
         print_json({"dealers": grids})
