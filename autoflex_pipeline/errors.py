@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class PipelineError(Exception):
     """Base of what this product raises on purpose; its text is fit to be shown and logged (never a secret)."""
@@ -37,3 +40,13 @@ class DamagedError(PipelineError):
 
 class DiskError(PipelineError):
     """A file of the pipeline cannot be written: the disk is full, or it fails."""
+
+
+def unexpected(error: BaseException) -> str:
+    """What to say of an error that nobody foresaw: its kind and place.
+
+    Its text is not shown: it may hold what the vendor sent, or a secret.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return f"unexpected {type(error).__name__} at {where}: a defect of this program; report it"

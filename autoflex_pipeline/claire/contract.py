@@ -40,12 +40,6 @@ def sent_fields(entity: str) -> dict[str, FieldInfo]:
     return {info.claire.removeprefix(prefix): info for info in fields(entity) if info.claire}
 
 
-@cache
-def always_sent(entity: str) -> tuple[str, ...]:
-    """The names in the document of the fields that every source has (not merely wanted)."""
-    return tuple(name for name, info in sent_fields(entity).items() if not info.wanted)
-
-
 def customers_by_kind(document: Document) -> dict[str, Document]:
     """The document's customers by their kind."""
     return {customer[KIND]: customer for customer in document.get("customers") or ()}

@@ -36,7 +36,7 @@ STILL_ON_THEIR_WAY = 128
 FAILED_BY_ITSELF = 1
 """So many documents without an answer say nothing of the others: a fresh one finds out at once whose fault it is."""
 
-__all__ = ["DealerDelivery", "DeliveryOptions", "deliver_dealer", "resend"]
+__all__ = ["DealerDelivery", "DeliveryOptions", "deliver_dealer"]
 
 
 def deliver_dealer(
@@ -61,22 +61,6 @@ def deliver_dealer(
             return delivery.run()
     except StoreBusyError as error:
         return DealerDelivery(error=str(error), error_kind="busy")
-
-
-def resend(
-    dealer: DealerSettings,
-    dms_numbers: Sequence[str],
-    settings: Settings,
-    warehouse: Warehouse,
-    state: StateStore,
-    connections: ClaireConnections,
-    *,
-    run_id: str,
-    clock: Callable[[], datetime],
-) -> DealerDelivery:
-    """Send these appointments again, whether rejected, waiting, held or equal."""
-    options = DeliveryOptions(numbers=frozenset(dms_numbers), force=True)
-    return deliver_dealer(dealer, settings, warehouse, state, connections, options, run_id=run_id, clock=clock)
 
 
 class _Delivery:

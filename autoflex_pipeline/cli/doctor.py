@@ -27,7 +27,8 @@ def doctor(
 ) -> None:
     """Check configuration, logins, every assumed name of the vendors, write access and clock; one line each.
 
-    Nothing is changed, at the vendors or here. Exit 1 when something is wrong.
+    Nothing is changed at the vendors, and nothing is made here; stores of an older version get this one's tables and
+    columns. Exit 1 when something is wrong.
 
     \b
     Example:

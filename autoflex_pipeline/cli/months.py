@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autoflex_pipeline.cli.month_range import both_ends
 from autoflex_pipeline.cli.output import Config, Dealers, Json, complain, console, installation, print_json, print_table
 from autoflex_pipeline.errors import ConfigurationError
 
@@ -37,12 +38,14 @@ def months(
       autoflex-pipeline months
       autoflex-pipeline months --dealer garage-jansen --from 2022-01 --json
     """
+    from autoflex_pipeline.lineage.stores import empty_copy
     from autoflex_pipeline.sources.months import months_grid
 
     with installation(config) as opened:
         chosen = opened.settings.select(dealer or [])
         wanted = _wanted(from_, to, opened.clock().astimezone(chosen[0].zone))
-        with opened.warehouse.open() as connection:
+        # Before the first run there is nothing to read, and nothing is made for it.
+        with opened.warehouse.open() if opened.warehouse.is_there else empty_copy() as connection:
             grids = {each.id: months_grid(connection, each.id, wanted) for each in chosen}
     if json:
         print_json({"dealers": grids})
@@ -66,13 +69,14 @@ def _wanted(first: str | None, last: str | None, now: datetime) -> list[str]:
     """The months to show."""
     from autoflex_pipeline.sources.window import month_bounds, months_between
 
-    last = last or f"{now:%Y-%m}"
+    current = f"{now:%Y-%m}"
     try:
-        if first is None:
-            end = month_bounds(last)[0]
-            year, month = divmod(end.year * 12 + end.month - MONTHS_SHOWN, 12)
-            first = f"{year:04d}-{month + 1:02d}"
-        return months_between(first, last)
+        if first is not None:
+            return months_between(*both_ends(first, last, current=current))
+        last = last or current
+        end = month_bounds(last)[0]
+        year, month = divmod(end.year * 12 + end.month - MONTHS_SHOWN, 12)
+        return months_between(f"{year:04d}-{month + 1:02d}", last)
     except ValueError as error:
         raise ConfigurationError(f"--from/--to: {error}") from None
 

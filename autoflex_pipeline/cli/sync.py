@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autoflex_pipeline.cli.estimate import show_estimate
+from autoflex_pipeline.cli.month_range import both_ends
 from autoflex_pipeline.cli.output import (
     EXIT_FAILED,
     EXIT_OK,
@@ -58,7 +59,11 @@ def sync(
         ),
     ] = False,
     missing: Annotated[
-        bool, typer.Option("--missing", help="With months: only what no backfill has read whole, dealer by dealer.")
+        bool,
+        typer.Option(
+            "--missing",
+            help="With months: of each dealer only from the first to the last that no backfill has read whole.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -128,8 +133,7 @@ def _months(first: str | None, last: str | None, now: datetime) -> tuple[str, st
 
     if first is None and last is None:
         return None
-    current = now.strftime("%Y-%m")
-    months = (first or current, last or current)
+    months = both_ends(first, last, current=f"{now:%Y-%m}")
     try:
         check_months(*months, today=now.date())
     except ValueError as error:
@@ -165,7 +169,10 @@ def run_and_summarise(
 
 
 def _missing(opened: Any, options: dict[str, Any], months: Months) -> dict[str, Months]:
-    """Per dealer the first and the last of the months that no backfill has read whole; none for one without any."""
+    """Per dealer the first and the last of the months that no backfill has read whole; none for one without any.
+
+    Those between that are whole are read with them: one run reads the DMS's list once for all its months.
+    """
     from autoflex_pipeline.sources.months import COMPLETE, months_grid
     from autoflex_pipeline.sources.window import months_between
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -77,9 +78,12 @@ def _forward(settings: Any, raw_hash: str, dealer_id: str | None, json: bool) ->
         print_json(found[0] if len(found) == 1 else found)
     else:
         from autoflex_pipeline.cli.tree import raw_tree
+        from autoflex_pipeline.staging.context import DEFAULT_ZONE
 
+        # What is stored of a dealer stays when it is taken out of the configuration.
+        zones = {dealer.id: dealer.zone for dealer in settings.dealers}
         for record in found:
-            console().print(raw_tree(record, settings.dealer(record["raw"]["dealer_id"]).zone))
+            console().print(raw_tree(record, zones.get(record["raw"]["dealer_id"], ZoneInfo(DEFAULT_ZONE))))
     if not found:
         where = f"dealer {dealer_id}" if dealer_id else f"any of {len(settings.dealers)} dealers"
         complain(f"no raw record of {where} has a raw_hash that begins with {raw_hash!r}; `trace --json` shows them")

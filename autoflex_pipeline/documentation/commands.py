@@ -15,7 +15,8 @@ PROGRAM = "autoflex-pipeline"
 
 INTRODUCTION = f"""# Commands
 
-`{PROGRAM} COMMAND …`; after `make install` it is `.venv/bin/{PROGRAM}`. Each command takes `--help`.
+`{PROGRAM} COMMAND …`; after `make install` it is `.venv/bin/{PROGRAM}`, and has its short name
+after `. .venv/bin/activate`. Each command takes `--help`.
 
 | exit code | means |
 | --- | --- |

@@ -1,7 +1,7 @@
 """What a run read and wrote, as OpenLineage events: names of columns and counts, never a value of a record.
 
 Off by default; on with ``[lineage] openlineage_file`` or ``openlineage_url``. The client library is an extra
-(``pip install 'autoflex-pipeline[lineage]'``) and is imported only when events are wanted.
+(``lineage``; `make install` brings it) and is imported only when events are wanted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def emit_run(settings: LineageSettings, run_id: str, summaries: Mapping[str, Map
                 transport.emit(event)
             transport.close()
     except ImportError:
-        log.warning("[lineage] is configured, but its library is not there: pip install 'autoflex-pipeline[lineage]'")
+        log.warning(
+            "[lineage] is configured, but its library is not there: `make install` brings it, or install this package "
+            "with its extra [lineage]"
+        )
     except ConfigurationError as error:
         log.warning("lineage events of run %s were not sent: %s", run_id, error)
     except Exception as error:  # whatever its transports raise: lineage is told beside the run, not part of it

@@ -48,11 +48,12 @@ def empty_copy() -> Iterator[duckdb.DuckDBPyConnection]:
 def attached(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> Iterator[None]:
     """The warehouse as schema ``source`` for the time of the block, read-only, under its lock: keep the block short.
 
-    StoreBusyError when a run holds the file longer than the bounded wait; NothingStoredError when there is none.
+    StoreBusyError when a run holds the file longer than the bounded wait; NothingStoredError when there is none;
+    WarehouseDamagedError when DuckDB cannot read it.
     """
     if not warehouse.path.exists():
         raise NothingStoredError(f"there is no warehouse {warehouse.path} yet: run `autoflex-pipeline sync` first")
-    with warehouse.alone():
+    with warehouse.errors_told(), warehouse.alone():
         connection.execute(f"ATTACH {literal(str(warehouse.path))} AS {SOURCE} (READ_ONLY)")
         try:
             row = connection.execute(f"SELECT coalesce(max(version), 0) FROM {SOURCE}.schema_version").fetchone()
@@ -80,15 +81,22 @@ class StateReader:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) if path.exists() else None
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """The result of a query as dicts; moments are text (see ``moment``)."""
+        """The result of a query as dicts; moments are text (see ``moment``). StateDamagedError for a damaged file."""
         if self._connection is None:
             return []
-        cursor = self._connection.execute(sql, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        try:
+            cursor = self._connection.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except sqlite3.DatabaseError as error:
+            # Loaded for its words only: it takes longer than a whole trace.
+            from autoflex_pipeline.state.store import damage
+
+            raise damage(self._path, error) or error from None
 
     def close(self) -> None:
         """Close the connection."""

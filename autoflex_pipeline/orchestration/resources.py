@@ -180,7 +180,7 @@ def day_of(text: str, name: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{name} must be YYYY-MM-DD, such as 2026-11-27") from None
+        raise ConfigurationError(f"{name} {text!r} must be YYYY-MM-DD, such as 2026-11-27") from None
 
 
 def failure(error: PipelineError) -> dg.Failure:

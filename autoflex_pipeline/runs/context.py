@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TypeVar
 
 from autoflex_pipeline.claire.client import ClaireConnections
-from autoflex_pipeline.errors import ConfigurationError, LoginRefusedError, PipelineError
+from autoflex_pipeline.errors import ConfigurationError, LoginRefusedError, PipelineError, unexpected
 from autoflex_pipeline.runs.spans import Span, Teller, measured
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.sources.connections import ApiConnections, login_fingerprint
@@ -139,11 +137,7 @@ class RunContext:
                 except PipelineError as error:
                     self.note_error(dealer, error)
                 except Exception as error:  # one dealer's oddity must not cost the others their run
-                    # Its text is not shown: it may hold what the vendor sent, or a secret.
-                    place = traceback.extract_tb(error.__traceback__)[-1]
-                    where = f"{Path(place.filename).name}:{place.lineno}"
-                    message = f"unexpected {type(error).__name__} at {where}: a defect of this program; report it"
-                    self.note(dealer.id, "source", message)
+                    self.note(dealer.id, "source", unexpected(error))
         return answers
 
     def _ask(

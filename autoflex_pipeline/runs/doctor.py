@@ -76,14 +76,26 @@ def _stores(settings: Settings) -> Iterator[Check]:
         yield Check(
             "storage", name, writable, str(folder) if writable else f"{existing} cannot be written: mend its mode"
         )
+    yield _stores_open(Warehouse(settings.warehouse.path), settings.warehouse.state_path)
+
+
+def _stores_open(warehouse: Warehouse, state_path: Path) -> Check:
+    """Whether those that are there can be opened; none is made."""
+    name = "warehouse and state store"
+    is_there = {"the warehouse": warehouse.is_there, "the state store": state_path.exists()}
     try:
-        with Warehouse(settings.warehouse.path).open():
-            pass
-        StateStore(settings.warehouse.state_path).close()
+        if is_there["the warehouse"]:
+            with warehouse.open():
+                pass
+        if is_there["the state store"]:
+            StateStore(state_path).close()
     except (PipelineError, OSError) as error:
-        yield Check("storage", "warehouse and state store", False, str(error))
-    else:
-        yield Check("storage", "warehouse and state store", True, "open, with this version's schema")
+        return Check("storage", name, False, str(error))
+    finally:
+        warehouse.close()
+    told = ["open, with this version's schema"] if any(is_there.values()) else []
+    told += [f"{store} is not there yet: the first run makes it" for store, found in is_there.items() if not found]
+    return Check("storage", name, True, "; ".join(told))
 
 
 def _clock(subject: str, url: str) -> Check:

@@ -1,18 +1,19 @@
 """What a tick of the schedule decides by: does a dealer have changes or due work? Cheap, and without the warehouse.
 
 The look is an optimisation: correctness never depends on it. A dealer that cannot be looked at gets a run, which fails
-for that dealer and says why; after that its hold, if any, keeps it from being tried every minute.
+for that dealer and says why; after that its hold, if any, keeps it from being tried every minute. One whose DMS has not
+answered in time gets none this minute: a run would wait for it as long, and the others with it. What is due of it, and
+the full pass, try it all the same.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from autoflex_pipeline.errors import PipelineError
+from autoflex_pipeline.errors import PipelineError, unexpected
 from autoflex_pipeline.runs.holding import CLAIRE_CAUSE, claire_fingerprint
 from autoflex_pipeline.settings import DealerSettings, Settings
 from autoflex_pipeline.sources.autoflex_api import look
@@ -50,12 +51,11 @@ def outlooks(
     to_look_at = [dealer for dealer in settings.dealers if dealer.id not in decided]
     if to_look_at:
         pool = ThreadPoolExecutor(max_workers=min(32, len(to_look_at)), thread_name_prefix="look")
-        futures = [(dealer, pool.submit(_look, dealer, apis, known[dealer.id])) for dealer in to_look_at]
-        for dealer, future in futures:
-            try:
-                decided[dealer.id] = future.result(timeout=look_seconds)
-            except FutureTimeoutError:
-                decided[dealer.id] = Outlook(dealer.id, True, f"its DMS did not answer within {look_seconds:g} s")
+        futures = {dealer.id: pool.submit(_look, dealer, apis, known[dealer.id]) for dealer in to_look_at}
+        in_time, _ = wait(futures.values(), timeout=look_seconds)
+        late = f"could not be looked at: its DMS did not answer within {look_seconds:g} s; looked at again next minute"
+        for dealer_id, future in futures.items():
+            decided[dealer_id] = future.result() if future in in_time else Outlook(dealer_id, False, late)
         pool.shutdown(wait=False, cancel_futures=True)
     return [decided[dealer.id] for dealer in settings.dealers]
 
@@ -92,6 +92,8 @@ def _look(dealer: DealerSettings, apis: ApiConnections, known: dict[str, Any]) -
         seen = look(apis.get(dealer))
     except PipelineError as error:
         return Outlook(dealer.id, True, f"could not be looked at: {error}")
+    except Exception as error:  # one dealer's oddity must not cost the others their look
+        return Outlook(dealer.id, True, f"could not be looked at: {unexpected(error)}")
     if not seen.complete:
         return Outlook(dealer.id, True, f"could not be looked at whole: {seen.error}")
     if seen.digest != known["look_digest"]:

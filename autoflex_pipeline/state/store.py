@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy import Connection, DateTime, Integer, MetaData, String, create_engine, event, insert, select
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.engine import Dialect, RootTransaction
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeDecorator
 
 from autoflex_pipeline.disk import disk_error, disk_errors_told
@@ -72,9 +72,13 @@ class StateStore:
             if not path.exists():
                 _create(path)
         if path.stat().st_size == 0:
-            raise StateDamagedError(f"the state store {path} is damaged (it is empty); {NEXT_STEP}")
+            raise _damaged(path, "it is empty")
         # What SQLAlchemy says of a failed statement must not hold its values: documents are personal data.
-        self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds}, hide_parameters=True)
+        # As many connections as ask at once: each waits for SQLite's lock, bounded, and for nothing else. Without a
+        # pool, closing the last one would bring the log into the file, and a write take three times as long (2026-11).
+        self.engine = create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": wait_seconds}, hide_parameters=True, max_overflow=-1
+        )
         self._opened = _identity(path)
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin_immediate)
@@ -93,12 +97,16 @@ class StateStore:
         """
         self._follow_the_file()
         try:
-            with self.engine.connect() as connection, self._begun(connection):
+            with self.engine.begin() as connection:
                 yield connection
         except DatabaseError as error:
-            if any(sign in str(error.orig) for sign in SIGNS_OF_DAMAGE):
-                raise StateDamagedError(f"the state store {self.path} is damaged ({error.orig}); {NEXT_STEP}") from None
-            raise disk_error(f"the state store {self.path}", error.orig or error) or error from None
+            if "database is locked" in str(error.orig):
+                raise StoreBusyError(
+                    f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
+                    "find the process that holds it, or try again"
+                ) from None
+            told = damage(self.path, error.orig) or disk_error(f"the state store {self.path}", error.orig or error)
+            raise told or error from None
 
     @contextmanager
     def standing_still(self) -> Iterator[sqlite3.Connection]:
@@ -108,20 +116,9 @@ class StateStore:
             try:
                 yield reader
             except sqlite3.DatabaseError as error:
-                raise StateDamagedError(f"the state store {self.path} is damaged ({error}); {NEXT_STEP}") from None
+                raise _damaged(self.path, error) from None
             finally:
                 reader.close()
-
-    def _begun(self, connection: Connection) -> RootTransaction:
-        try:
-            return connection.begin()
-        except OperationalError as error:
-            if "locked" not in str(error.orig):
-                raise
-            raise StoreBusyError(
-                f"the state store {self.path} was in use for more than {self._wait_seconds:g} s; "
-                "find the process that holds it, or try again"
-            ) from None
 
     def _follow_the_file(self) -> None:
         """Let go of a file that was replaced by a restored one: what is written to it would be lost."""
@@ -161,6 +158,15 @@ class StateStore:
                 connection.execute(
                     insert(_version).values(version=SCHEMA_VERSION, applied_at=datetime.now(UTC).isoformat())
                 )
+
+
+def damage(path: Path, error: BaseException | None) -> StateDamagedError | None:
+    """What to say when ``error``, SQLite's own, tells of a damaged file; None when it tells of something else."""
+    return _damaged(path, error) if any(sign in str(error) for sign in SIGNS_OF_DAMAGE) else None
+
+
+def _damaged(path: Path, said: object) -> StateDamagedError:
+    return StateDamagedError(f"the state store {path} is damaged ({said}); {NEXT_STEP}")
 
 
 def _create(path: Path) -> None:

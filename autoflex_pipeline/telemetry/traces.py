@@ -66,7 +66,7 @@ class TraceTeller:
             exporter = self._exporter = self._exporter or _exporter(self._settings)
             sent = exporter.export([_readable(span, self._settings.service_name) for span in spans])
         except ImportError:
-            return "its library is not there: pip install 'autoflex-pipeline[otel]'"
+            return "its library is not there: `make install` brings it, or install this package with its extra [otel]"
         except ConfigurationError as error:
             return str(error)
         except Exception as error:  # whatever the library raises: the trace is told beside the run, not part of it

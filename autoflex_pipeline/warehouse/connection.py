@@ -86,7 +86,7 @@ class Warehouse:
 
         DiskError when the disk is full or fails; WarehouseDamagedError when DuckDB cannot read the file.
         """
-        with self._errors_told(), self._lock(), _private_files():
+        with self.errors_told(), self._lock(), _private_files():
             connection = self._connect()
             try:
                 connection.begin()
@@ -104,6 +104,11 @@ class Warehouse:
             finally:
                 self._disconnect(connection)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a file, or the log of one that is gone; where there is neither, opening makes a new one."""
+        return self.path.exists() or self._log.exists()
+
     @contextmanager
     def settled(self) -> Iterator[dict[str, int]]:
         """The lock, with all that is committed in the one file and none of it in a log beside it: for copying it.
@@ -111,7 +116,7 @@ class Warehouse:
         Gives the rows of each table.
         """
         with self._lock(), _private_files():
-            with self._errors_told():
+            with self.errors_told():
                 connection = self._connect()
             try:
                 self._checkpoint(connection)
@@ -128,7 +133,7 @@ class Warehouse:
 
     def shorten_log(self) -> None:
         """Bring the log into the file, so that the next run's openings need not read it; DiskError as ``open``."""
-        with self._errors_told(), self._lock(), _private_files():
+        with self.errors_told(), self._lock(), _private_files():
             if not self._log.exists() or self._log.stat().st_size == 0:
                 return
             connection = self._connect()
@@ -243,8 +248,8 @@ class Warehouse:
         new.replace(self.path)
 
     @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        """Within the block, what is wrong with the file or its disk is told in one line."""
+    def errors_told(self) -> Iterator[None]:
+        """Within the block, what is wrong with the file or its disk is told in one line: its damage, or DiskError."""
         try:
             yield
         except (duckdb.Error, OSError) as error:

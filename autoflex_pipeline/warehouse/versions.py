@@ -46,12 +46,6 @@ def published_versions(settings: Settings) -> tuple[Version, ...]:
     return tuple(sorted(versions, key=lambda version: version.path.name, reverse=True))
 
 
-def latest(settings: Settings) -> Version | None:
-    """The version that ``analytics_path`` links to; None before the first one."""
-    target = settings.warehouse.analytics_path.resolve()
-    return next((version for version in published_versions(settings) if version.path.resolve() == target), None)
-
-
 def check_analytics_path(settings: Settings) -> None:
     """ConfigurationError where the copy would replace a folder or one of the pipeline's own files."""
     link = settings.warehouse.analytics_path

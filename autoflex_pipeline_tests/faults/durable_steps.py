@@ -135,7 +135,7 @@ ELSEWHERE = {
     "orchestration.months.months_check": "only reads",
     "orchestration.schedules.schedules": "only reads",
     "runs.doctor._clock": "asks for nothing but the other's clock",
-    "runs.doctor._stores": "opens the stores as a run does",
+    "runs.doctor._stores_open": "opens the stores as a run does",
     "runs.orders._months_read": "only reads, where a month could not be read",
     "runs.orders._without_confirmed_gone": "only reads, where staged orders are not in the list of their month",
     "runs.outlook.outlooks": "only reads",
@@ -146,7 +146,7 @@ ELSEWHERE = {
     "runs.watching.verdicts": "only reads",
     "runs.status.dealer_status": "only reads",
     "runs.summary.summary_of": "only reads",
-    "state.store.StateStore._begun": "begins a transaction; what it commits is named by the place that asked for it",
+    "state.store.StateStore.begin": "begins a transaction; what it commits is named by the place that asked for it",
     "warehouse.dictionary.<module>": "a page of the documentation, made by a developer",
 }
 """Places, or whole modules, that no scenario of the matrix comes by, and why."""

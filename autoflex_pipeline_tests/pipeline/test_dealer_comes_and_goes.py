@@ -36,6 +36,9 @@ def test_a_dealer_that_left_is_not_read_and_keeps_what_is_stored_and_goes_on_whe
     world.autoflex.change(JANSEN, "order", 50001, notes="Goes on")
     assert set(world.tick(publish=True)) == {JANSEN}
     assert command(world, "trace", "--dealer", DEVRIES, "50001").code == 2
+    [(raw_hash,)] = world.query(f"SELECT min(raw_hash) FROM raw_record WHERE dealer_id = '{DEVRIES}'")
+    told = command(world, "trace", "--raw", raw_hash)
+    assert (told.code, DEVRIES in told.out) == (0, True), told.err
     held = world.held("50001", DEVRIES)
     assert held is not None
     assert (held["dms_notes"], held["canceled"]) == ("Klant wacht", False)

@@ -131,3 +131,11 @@ def test_a_backfill_is_resumed_with_what_is_missing(world: World) -> None:
     assert world.autoflex.requests(JANSEN) == looked
     assert command(world, *asked[:-1]).code == 0
     assert command(world, "sync", "--missing").code == 2
+
+
+def test_a_whole_month_between_two_that_are_missing_is_read_with_them_as_the_estimate_says(world: World) -> None:
+    years_of_work(world)
+    world.tick(months={JANSEN: [month_bounds("2026-09")]})
+    asked = ("sync", "--dealer", JANSEN, "--from", "2026-08", "--to", "2026-10", "--missing", "--json")
+    expected = json.loads(command(world, *asked, "--estimate").out)["dealers"][JANSEN]["orders_in_months"]
+    assert json.loads(command(world, *asked).out)["dealers"][JANSEN]["extracted"]["order"] == expected == 90

@@ -49,6 +49,24 @@ def skip_reason(world: World) -> str | None:
             return schedule.evaluate_tick(context).skip_message
 
 
+def test_doctor_and_months_make_no_store_before_the_first_run(world: World) -> None:
+    """Both say that they change nothing, and made the stores."""
+    shutil.rmtree(world.folder / "data")
+    load(world)
+    asked = command(world, "doctor", "--dealer", JANSEN, "--json")
+    (told,) = [check for check in json.loads(asked.out)["checks"] if check["name"] == "warehouse and state store"]
+    assert told["ok"]
+    assert "the warehouse is not there yet: the first run makes it" in told["detail"]
+    months = command(world, "months", "--dealer", JANSEN, "--json")
+    assert {row["state"] for row in json.loads(months.out)["dealers"][JANSEN]} == {"never"}
+    assert not (world.folder / "data").exists()
+    world.restart()
+    assert world.run(JANSEN)["ok"]
+    asked = command(world, "doctor", "--dealer", JANSEN, "--json")
+    (told,) = [check for check in json.loads(asked.out)["checks"] if check["name"] == "warehouse and state store"]
+    assert (told["ok"], told["detail"]) == (True, "open, with this version's schema")
+
+
 def test_a_disk_that_is_nearly_full_refuses_a_first_run_before_any_file_is_made(world: World) -> None:
     shutil.rmtree(world.folder / "data")
     load(world)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 
+import pytest
 from typer.testing import CliRunner
 
 from autoflex_pipeline.cli.app import app
+from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.pipeline.tracing import LATER, one, trace, why
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load, vehicle
 
@@ -117,6 +119,23 @@ def test_before_the_first_run_the_command_says_so_and_makes_no_file(world: World
     done = CliRunner().invoke(app, ["trace", "--config", str(world.config), "--dealer", JANSEN, "50001"])
     assert "run `autoflex-pipeline sync` first" in str(done.exception)
     assert not (world.folder / "data" / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize("store", ["warehouse.duckdb", "warehouse.state.sqlite"])
+def test_a_damaged_store_is_told_in_one_line_with_the_next_step(world: World, store: str) -> None:
+    """Regression: it was a traceback of 45 lines."""
+    load(world, orders=1)
+    world.tick()
+    raw_hash = one(world)["raw"][0]["raw_hash"]
+    world.installation.close()
+    path = world.installation.settings.warehouse.path.with_name(store)
+    path.write_bytes(b"this is no database" * 1000)
+    for arguments in (["--dealer", JANSEN, "50001"], ["--raw", raw_hash]):
+        done = command(world, "trace", *arguments)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.count("\n") == 1
+        assert f"{path} is damaged (" in done.err
+        assert "put the last good copy back with `autoflex-pipeline restore`" in done.err
 
 
 def test_it_changes_nothing_and_the_next_run_sends_nothing(world: World) -> None:

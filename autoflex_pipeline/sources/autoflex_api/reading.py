@@ -14,7 +14,6 @@ from typing import Self
 
 import httpx
 
-from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.model import dms_name
 from autoflex_pipeline.settings import Credentials, DealerSettings
 from autoflex_pipeline.sources.autoflex_api import names
@@ -177,13 +176,6 @@ class AutoflexApi:
             in_scope=lambda row: (as_text(row.values[0]) or "").casefold() == wanted.casefold(),
         )
         return self._crawl(question, Tally())
-
-    def order_types(self) -> dict[str, int]:
-        """The types of orders, name → code. SourceError when the list cannot be read."""
-        codes = self.code_list(names.ORDER_TYPES.text)
-        if codes is None:
-            raise SourceError(f"util/list: {names.ORDER_TYPES.text} has neither known shape; compare with doctor")
-        return codes
 
     def code_list(self, name: str) -> dict[str, int] | None:
         """A list of codes in either shape; None when the answer has neither. SourceError when it cannot be read."""

@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflex_pipeline.claire.contract import Version, always_sent, customers_by_kind
+from autoflex_pipeline.claire.contract import Version, customers_by_kind
 from autoflex_pipeline.claire.difference import apply, difference, document_to_send
+from autoflex_pipeline_tests.unit.claire.blank import blank
 
 Document = dict[str, Any]
 VALUES = st.sampled_from([None, "a", "b"])
@@ -16,7 +17,7 @@ KEEPING = ("make", "vin")
 @st.composite
 def versions(draw: st.DrawFn) -> Version:
     """Projections over few values, so that they often agree and often do not."""
-    document: Document = dict.fromkeys(always_sent("appointment"))
+    document: Document = blank("appointment")
     document |= {"dms_nr": "1", "wo_nr": "w", "appointment_date": "2026-11-24"}
     document |= {"billed": draw(st.booleans()), "internal": False, "canceled": draw(st.booleans())}
     document |= {"dms_notes": draw(VALUES), "car_in_shop": draw(st.sampled_from([None, True, False]))}
@@ -32,13 +33,13 @@ def versions(draw: st.DrawFn) -> Version:
     if references["car"] and draw(st.booleans()):
         references["driver"] = draw(st.sampled_from([None, "p1", "p2"]))
         references["owner"] = draw(st.sampled_from([None, "p1", "p2"]))
-        document["car"] = dict.fromkeys(always_sent("car"))
+        document["car"] = blank("car")
         document["car"] |= {"dms_nr": references["car"], "driver_id": references["driver"]}
         document["car"] |= {"make": draw(VALUES), "vin": draw(VALUES), "notes": draw(VALUES)}
     document["customers"] = []
     for kind in ("contractor", "driver", "owner"):
         if references[kind] and draw(st.booleans()):
-            customer: Document = dict.fromkeys(always_sent("party"))
+            customer: Document = blank("party")
             customer |= {"dms_nr": references[kind], "last_name": draw(VALUES), "street": draw(VALUES)}
             document["customers"].append({"customer_kind": kind} | customer)
     return Version(document, references)
@@ -52,7 +53,7 @@ def send(projection: Version, held: Version | None) -> Version:
 def check_shows(projection: Version, held: Version) -> None:
     """Every filled field is there; empty ones that clear are not."""
     wanted, document = projection.document, held.document
-    for name in always_sent("appointment"):
+    for name in blank("appointment"):
         if wanted[name] is not None:
             assert document[name] == wanted[name]
     if wanted["dms_notes"] is None:
@@ -114,17 +115,17 @@ def test_paths_name_line_customer_and_car() -> None:
 def test_nobody_drives_the_next_car_so_the_driver_before_goes() -> None:
     driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
     held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
-    base: Document = dict.fromkeys(always_sent("appointment"))
+    base: Document = blank("appointment")
     projection = Version(base | {"car": {"dms_nr": "2"}, "customers": []}, {"car": "2", "driver": None})
     sent = document_to_send(projection, [held])
-    assert sent["customers"] == [{"customer_kind": "driver"} | dict.fromkeys(always_sent("party"))]
+    assert sent["customers"] == [{"customer_kind": "driver"} | blank("party")]
     assert "customers" not in apply(held, sent, projection.references).document
 
 
 def test_the_same_car_without_a_driver_keeps_the_driver() -> None:
     driver = {"customer_kind": "driver", "dms_nr": "3001", "last_name": "van den Berg"}
     held = Version({"car": {"dms_nr": "1"}, "customers": [driver]}, {"car": "1", "driver": "3001"})
-    base: Document = dict.fromkeys(always_sent("appointment"))
+    base: Document = blank("appointment")
     projection = Version(base | {"car": {"dms_nr": "1"}, "customers": []}, {"car": "1", "driver": None})
     sent = document_to_send(projection, [held])
     assert "customers" not in sent
@@ -132,7 +133,7 @@ def test_the_same_car_without_a_driver_keeps_the_driver() -> None:
 
 
 def projection_of(car: Document | None = None, car_number: str | None = None, **values: Any) -> Version:
-    base: Document = dict.fromkeys(always_sent("appointment")) | values
+    base: Document = blank("appointment") | values
     return Version(base | ({"car": car} if car else {}), {"car": car_number, "driver": None})
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from autoflex_pipeline.claire.contract import Version, always_sent
+from autoflex_pipeline.claire.contract import Version
 from autoflex_pipeline.claire.intents import Intent, Prepared, acknowledged_row, prepare
 from autoflex_pipeline.claire.policies import Candidate
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import outbox
+from autoflex_pipeline_tests.unit.claire.blank import blank
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 DEALER = DealerSettings(id="jansen", name="Jansen", claire_location_id="101")
 PLACE = ("jansen", "101")
-BASE: dict[str, Any] = dict.fromkeys(always_sent("appointment")) | {
+BASE: dict[str, Any] = blank("appointment") | {
     "dms_nr": "7",
     "wo_nr": "W7",
     "appointment_date": "2026-11-24",

@@ -166,7 +166,7 @@ def test_no_secret_is_said_anywhere(
         except LoginRefusedError as failure:
             said.append(everything_said(failure))
         try:
-            api.order_types()
+            api.code_list("ordertypes")
         except PipelineError as failure:
             said.append(everything_said(failure))
     said += [caplog.text, *(repr(record.args) for record in caplog.records), *capfd.readouterr()]

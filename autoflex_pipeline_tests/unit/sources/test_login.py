@@ -42,7 +42,7 @@ def test_one_login_serves_all_readings() -> None:
     with dms.api() as api:
         api.open_orders()
         api.work_orders()
-        api.order_types()
+        api.code_list("ordertypes")
     assert dms.logins == 1
 
 

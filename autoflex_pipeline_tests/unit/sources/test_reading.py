@@ -5,9 +5,8 @@ from datetime import date
 import httpx
 import pytest
 
-from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.model import dms_names
-from autoflex_pipeline.sources.autoflex_api import digest_of, look
+from autoflex_pipeline.sources.autoflex_api import digest_of, look, names
 from autoflex_pipeline_tests.unit.sources.fake_autoflex import (
     FakeAutoflex,
     answers,
@@ -343,15 +342,15 @@ def test_find_brings_only_what_fits_and_stores_no_plate_in_the_source(ignored: b
 
 def test_both_shapes_of_a_list_of_codes_are_read() -> None:
     with FakeAutoflex().api() as api:
-        assert api.order_types()["INTERNAL_REVERSAL"] == 4
+        assert api.code_list("ordertypes") == names.KNOWN_ORDER_TYPES
         assert api.code_list("fuelcode") == {"Benzine": 1, "Diesel": 2}
 
 
-def test_list_of_codes_of_neither_shape_is_an_error() -> None:
+def test_list_of_codes_of_neither_shape_is_none() -> None:
     dms = FakeAutoflex()
     dms.call_faults = answers(httpx.Response(200, json={"ordertypes": "none"}))
-    with dms.api() as api, pytest.raises(SourceError, match="ordertypes"):
-        api.order_types()
+    with dms.api() as api:
+        assert api.code_list("ordertypes") is None
 
 
 def test_look_changes_with_the_open_list_and_with_nothing_else() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 
 from autoflex_pipeline.errors import StoreBusyError
 from autoflex_pipeline.state import StateStore
@@ -110,6 +110,29 @@ def test_waiting_for_another_writer_is_bounded_and_says_so(store: StateStore, pa
         run_of(impatient)
     assert run_of(impatient) is None
     impatient.close()
+
+
+def test_however_many_wait_at_once_each_waits_for_the_store_alone(store: StateStore, path: Path) -> None:
+    """Regression: of more than 15 that waited the others got an error of the pool's, after half of their time."""
+    many = 24
+    patient = StateStore(path, wait_seconds=60)
+    waiting = threading.Barrier(many + 1)
+    runs: list[str | None] = []
+
+    def all_have_one(*_: object) -> None:
+        waiting.wait(30)
+
+    event.listen(patient.engine, "checkout", all_have_one)
+    threads = [threading.Thread(target=lambda: runs.append(run_of(patient))) for _ in range(many)]
+    with store.begin() as connection:
+        remember(connection, "d", last_run_id="run-1")
+        for thread in threads:
+            thread.start()
+        waiting.wait(30)
+    for thread in threads:
+        thread.join(60)
+    patient.close()
+    assert runs == ["run-1"] * many, "each had a connection while the store was held"
 
 
 def test_a_store_of_a_newer_version_is_refused(store: StateStore, path: Path) -> None:
