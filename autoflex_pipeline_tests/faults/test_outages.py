@@ -78,35 +78,6 @@ def test_a_claire_that_is_down_for_an_hour_costs_a_few_probes_and_is_caught_up_w
     assert run.requests() == requests
 
 
-def test_a_claire_that_is_silent_for_an_hour_holds_no_run_open(run: Bench) -> None:
-    """It takes what is sent and answers nothing, so that each request lasts until it is given up."""
-    run.deadline_seconds = 1.0
-    numbers = run.put_many(MANY)
-    run.faults(SILENT)
-    seconds, requests, due = [], [], run.now
-    for _ in range(60):
-        if run.now >= due:
-            before, started = run.requests(), time.monotonic()
-            delivery = run.deliver(patient=True)
-            seconds.append(time.monotonic() - started)
-            requests.append(run.requests() - before)
-            assert (delivery.error_kind, delivery.counts["created"]) == ("transport", 0)
-            assert delivery.retry_at is not None
-            due = delivery.retry_at
-        run.later(minutes=1)
-    longest = max(seconds)
-    print(
-        f"an hour of silence, {MANY} documents: {len(seconds)} runs, {sum(requests)} requests, at most {longest:.1f} s"
-    )
-    assert longest < LONGEST_RUN_IN_DEADLINES * run.deadline_seconds
-    assert requests[0] <= FAILURES_TO_OPEN + run.max_concurrency - 1 + PROBES_TO_GIVE_UP
-    assert set(requests[1:]) == {1}, "a run during the outage asks once"
-    run.faults()
-    run.deadline_seconds, run.now = 60, due
-    assert run.deliver(patient=True).counts["created"] == MANY
-    assert sorted(effect["dms_nr"] for effect in run.effects()) == numbers
-
-
 def test_after_an_outage_todays_appointments_go_first(run: Bench) -> None:
     today = run.now.date()
     days = {"1": -3, "2": 5, "3": 0, "4": 1, "5": -1}
@@ -199,6 +170,35 @@ def test_nobody_waits_any_longer_after_some_probes_in_vain() -> None:
     assert gate.wait(far, is_probe=True), "the next run finds out whether Claire is back"
     gate.succeeded()
     assert gate.wait(far)
+
+
+def test_a_claire_that_is_silent_for_an_hour_holds_no_run_open(run: Bench) -> None:
+    """It takes what is sent and answers nothing, so that each request lasts until it is given up."""
+    run.deadline_seconds = 1.0
+    numbers = run.put_many(MANY)
+    run.faults(SILENT)
+    seconds, requests, due = [], [], run.now
+    for _ in range(60):
+        if run.now >= due:
+            before, started = run.requests(), time.monotonic()
+            delivery = run.deliver(patient=True)
+            seconds.append(time.monotonic() - started)
+            requests.append(run.requests() - before)
+            assert (delivery.error_kind, delivery.counts["created"]) == ("transport", 0)
+            assert delivery.retry_at is not None
+            due = delivery.retry_at
+        run.later(minutes=1)
+    longest = max(seconds)
+    print(
+        f"an hour of silence, {MANY} documents: {len(seconds)} runs, {sum(requests)} requests, at most {longest:.1f} s"
+    )
+    assert longest < LONGEST_RUN_IN_DEADLINES * run.deadline_seconds
+    assert requests[0] <= FAILURES_TO_OPEN + run.max_concurrency - 1 + PROBES_TO_GIVE_UP
+    assert set(requests[1:]) == {1}, "a run during the outage asks once"
+    run.faults()
+    run.deadline_seconds, run.now = 60, due
+    assert run.deliver(patient=True).counts["created"] == MANY
+    assert sorted(effect["dms_nr"] for effect in run.effects()) == numbers
 
 
 def test_a_slow_claire_has_a_bounded_number_of_documents_on_their_way(run: Bench) -> None:
