@@ -1,7 +1,8 @@
 """A run that dies or whose disk fails at any durable step: the next one leaves Claire exact, with one effect a change.
 
 How many steps are tried is said by CRASH: ``few`` (the usual run: each way in one scenario), ``scenarios`` (each way in
-each of them), ``names`` (each named step once in each of the three ways), ``all`` (each step of each scenario).
+each of them), ``names`` (each named step once in each way that it has), ``all`` (each step of each scenario). A kill is
+tried at any step, a failing disk at those ``BEFORE_A_WRITE``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RANDOM_KILLS = {"few": 2, "scenarios": 10, "names": 20, "all": 100}[HOW_MANY]
 WHOLE_COMMANDS = {"few": 1, "scenarios": 2, "names": 4, "all": 12}[HOW_MANY]
 DRAWS = 4
 """So many moments are drawn at most for one crash: not every round of a scenario comes by every step."""
-MOST = 0.75
+MOST = 0.9
 """The share of the steps of a scenario's first round that a later one must at least come by."""
 ROUNDS_OF_A_WORLD = 50
 """Then all begins anew: the more there is, the longer a round takes."""
