@@ -39,8 +39,8 @@ toxics: install ## Every toxic on every way to both vendors, about ten minutes
 soak: install ## Random toxics and lively dealers for MINUTES=30; SEED= repeats one
 	@$(BIN)/python -m autoflex_pipeline_tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-crash: install ## A run killed, and its disk full or broken, at every durable step (OF=names: each named step once; OF=scenarios: each scenario once, in each way)
-	CRASH=$(or $(OF),all) $(BIN)/pytest -q -s autoflex_pipeline_tests/faults/test_crashes.py
+crash: install ## A run killed, and its disk full or broken, at every durable step (OF=names: each named step once in each way that it has; OF=scenarios: each scenario once, in each way)
+	CRASH=$(or $(OF),all) $(BIN)/pytest -q -s autoflex_pipeline_tests/faults/test_crashes.py autoflex_pipeline_tests/faults/test_system_calls.py
 
 histories: install ## Random histories of two dealers, N=10000 of them; HISTORIES_SEED= repeats them, HISTORIES_SHRINK=1 shortens a failure
 	@$(BIN)/python -m autoflex_pipeline_tests.faults.histories $(or $(N),10000)

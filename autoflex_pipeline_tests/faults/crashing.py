@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -131,18 +132,26 @@ def _command(installation: Installation, arguments: tuple[str, ...]) -> dict[str
 @dataclass
 class Ended:
     """How a run ended: exit code, the steps that it told of, its error if it had one (whether it is meant for a
-    person, and its text), the calls that were watched, and what a command printed."""
+    person, and its text), the calls that were watched, what a command printed, whether it had done all that it had to
+    do, and the seconds that it took with the beginning and the end of its process."""
 
     code: int
     steps: list[str] = field(default_factory=list)
     error: tuple[bool, str] | None = None
     calls: list[Call] = field(default_factory=list)
     printed: str = ""
+    is_done: bool = False
+    seconds: float = 0
 
     @property
     def crashed_at(self) -> str:
         """The step at which it was made to crash; empty when it never came to that."""
         return next((step.removeprefix("! ") for step in self.steps if step.startswith("! ")), "")
+
+    @property
+    def was_killed_at_work(self) -> bool:
+        """Whether it died by a kill, after its first step and before it had done all."""
+        return self.code == -signal.SIGKILL and bool(self.steps) and not self.is_done
 
 
 def run_to_crash(config: Path, now: datetime, run: Run, crash: Crash) -> Ended:
@@ -153,6 +162,7 @@ def run_to_crash(config: Path, now: datetime, run: Run, crash: Crash) -> Ended:
     broken = context.Value("b", 0)
     data = config.parent / "data"
     process = context.Process(target=_run, args=(str(config), dict(os.environ), now, run, crash, theirs, broken))
+    started = time.monotonic()
     process.start()
     theirs.close()
     ended = Ended(0)
@@ -172,6 +182,8 @@ def run_to_crash(config: Path, now: datetime, run: Run, crash: Crash) -> Ended:
                     ended.error = told
                 elif what == "printed":
                     ended.printed = told
+                elif what == "done":
+                    ended.is_done = True
                 else:
                     ended.steps.append(told)
         except (EOFError, ConnectionResetError):
@@ -180,7 +192,7 @@ def run_to_crash(config: Path, now: datetime, run: Run, crash: Crash) -> Ended:
     assert process.exitcode is not None, f"the run with {crash} did not end within {SECONDS} s"
     if judge is not None:
         judge.join(SECONDS)
-    ended.code = process.exitcode
+    ended.code, ended.seconds = process.exitcode, time.monotonic() - started
     return ended
 
 
@@ -208,9 +220,10 @@ def _run(
         installation = Installation(Path(config), clock=lambda: now)
         try:
             done = run.go(installation)
+            step.is_over = True
             if run.command:
-                step.is_over = True
                 pipe.send(("printed", done["printed"]))
+            pipe.send(("done", None))
         except Exception as error:
             step.is_over = True
             told = f"{type(error).__name__}: {error}"

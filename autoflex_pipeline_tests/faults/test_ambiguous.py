@@ -20,6 +20,10 @@ from autoflex_pipeline_tests.unit.claire.delivering import LOCATION, Bench, benc
 IS_FULL = os.environ.get("AMBIGUOUS") == "full"
 THOUSAND = 1_000
 TIMES_IN_A_THOUSAND = 20
+STARTED, WRONG = "14991", "15491"
+"""Two numbers that stand in the middle of the thousand from 1000 to 1999: they are sent in the order of text."""
+MIDDLE = 300
+"""So many documents go before, and so many after, what is in the middle."""
 HANGS = 30
 PATIENT, IMPATIENT = 8.0, 0.6
 """Deadlines of a document in seconds: one for several tries, and one that a spoilt answer uses up."""
@@ -98,6 +102,45 @@ def test_one_document_has_one_effect_a_version_however_its_answers_are_spoilt(
     assert run.held(number)["dms_notes"] == "C"
 
 
+@each(ANSWERS)
+def test_one_document_whose_first_answer_is_spoilt_has_one_effect_in_the_same_run(
+    shared: Bench, answer: dict[str, Any]
+) -> None:
+    run, number = shared, str(200 + list(ANSWERS.values()).index(answer))
+    assert deliver(run, number, "A", answer | {"times": 1}, deadline_seconds=PATIENT).counts["created"] == 1
+    assert [hit.hits for hit in run.claire.service.faults.all()] == [1]
+    assert notes(run, number) == ["A"]
+    check_the_next_run_sends_nothing(run)
+
+
+def test_one_document_that_claire_refuses_for_one_field_is_refused_with_its_words_until_it_is_corrected(
+    run: Bench,
+) -> None:
+    run.put("1", dms_mileage=9_000_000)
+    assert run.deliver().counts["rejected"] == 1
+    (refusal,) = refusals(run)
+    assert refusal[0] == "1"
+    assert "dms_mileage" in refusal[1]
+    assert run.effects() == []
+    check_the_next_run_sends_nothing(run)
+    run.put("1", dms_mileage=90_000)
+    assert run.deliver().counts["created"] == 1
+    check_one_effect_each(run, ["1"])
+
+
+def test_one_document_that_claire_refuses_because_work_has_started_is_refused_with_its_words(run: Bench) -> None:
+    run.put("1")
+    assert run.deliver().counts["created"] == 1
+    start_work(run, "1")
+    run.put("1", is_canceled=True)
+    assert run.deliver().counts["rejected"] == 1
+    ((number, message),) = refusals(run)
+    assert (number, run.held("1")["canceled"]) == ("1", False)
+    assert "work has started" in message
+    check_one_effect_each(run, ["1"])
+    check_the_next_run_sends_nothing(run)
+
+
 def notes(run: Bench, number: str) -> list[str]:
     """The appointment's notes as they became, effect by effect."""
     return [
@@ -109,25 +152,38 @@ def notes(run: Bench, number: str) -> list[str]:
 
 
 def test_a_thousand_documents_with_every_such_answer_among_them_are_there_once(run: Bench) -> None:
-    """And the two that Claire refuses, 409 and 422, are refused with its words and stop none of the others."""
-    run.put("77", "78")
+    """And the two in the middle that Claire refuses, 409 and 422, are refused with its words and stop no later one."""
+    run.put(STARTED, WRONG)
     assert run.deliver().counts["created"] == 2
-    found = run.claire.service.store.find(LOCATION, "77")
-    assert found is not None
-    run.claire.service.move(found, "Control started", force=True)
+    start_work(run, STARTED)
     numbers = run.put_many(THOUSAND)
-    run.put("77", is_canceled=True)
-    run.put("78", dms_mileage=9_000_000)
+    run.put(STARTED, is_canceled=True)
+    run.put(WRONG, dms_mileage=9_000_000)
     spoilt = dict(zip(numbers[400:], ANSWERS, strict=False))
     run.faults(*(ANSWERS[name] | {"dms_nr": number, "times": 1} for number, name in spoilt.items()))
+    before = run.requests()
     delivery = run.deliver()
     assert (delivery.error, delivery.counts["created"], delivery.counts["rejected"]) == (None, THOUSAND, 2)
     assert [hit.hits for hit in run.claire.service.faults.all()] == [1] * len(ANSWERS)
     messages = dict(refusals(run))
-    assert "work has started" in messages["77"]
-    assert "dms_mileage" in messages["78"]
-    check_one_effect_each(run, [*numbers, "77", "78"])
+    assert "work has started" in messages[STARTED]
+    assert "dms_mileage" in messages[WRONG]
+    asked = first_asked(run, since=before)
+    for number in (STARTED, WRONG, *spoilt):
+        assert MIDDLE <= asked.index(number) < len(asked) - MIDDLE, f"{number} was not in the middle of the thousand"
+    check_one_effect_each(run, [*numbers, STARTED, WRONG])
     check_the_next_run_sends_nothing(run)
+
+
+def first_asked(run: Bench, since: int) -> list[str]:
+    """The appointments in the order in which Claire was first asked to take them, after so many requests."""
+    return list(dict.fromkeys(row["dms_nr"] for row in run.claire.service.store.request_log(since, 100_000)))
+
+
+def start_work(run: Bench, number: str) -> None:
+    found = run.claire.service.store.find(LOCATION, number)
+    assert found is not None
+    run.claire.service.move(found, "Control started", force=True)
 
 
 @pytest.mark.skipif(not IS_FULL, reason="the full form: make ambiguous")

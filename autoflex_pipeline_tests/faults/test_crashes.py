@@ -1,7 +1,8 @@
 """A run that dies or whose disk fails at any durable step: the next one leaves Claire exact, with one effect a change.
 
 How many steps are tried is said by CRASH: ``few`` (the usual run: each way in one scenario), ``scenarios`` (each way in
-each of them), ``names`` (each named step once in each of the three ways), ``all`` (each step of each scenario).
+each of them), ``names`` (each named step once in each way that it has), ``all`` (each step of each scenario). A kill is
+tried at any step, a failing disk at those ``BEFORE_A_WRITE``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import itertools
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -25,9 +26,14 @@ HOW_MANY = os.environ.get("CRASH", "few")
 KINDS: tuple[Kind, ...] = ("kill", "full disk", "I/O error")
 RANDOM_KILLS = {"few": 2, "scenarios": 10, "names": 20, "all": 100}[HOW_MANY]
 WHOLE_COMMANDS = {"few": 1, "scenarios": 2, "names": 4, "all": 12}[HOW_MANY]
-STEPS_OF_A_COMMAND = 250
+DRAWS = 4
+"""So many moments are drawn at most for one crash: not every round of a scenario comes by every step."""
+MOST = 0.9
+"""The share of the steps of a scenario's first round that a later one must at least come by."""
 ROUNDS_OF_A_WORLD = 50
 """Then all begins anew: the more there is, the longer a round takes."""
+DELIVERED_AND_PUBLISHED = {"claire.sending.Sender._write: committed", "warehouse.publishing._seal: written through"}
+NEVER, NEVER_BUT_WATCHED = Crash(), Crash(at_call=0)
 Pair = tuple[str, Kind]
 """A step, and the way to crash there."""
 
@@ -61,6 +67,17 @@ def crash_and_recover(world: World, scenario: Scenario, number: int, crash: Cras
     return ended
 
 
+def crash_at_last(world: World, scenario: Scenario, rounds: Iterator[int], drawn: Iterable[Crash]) -> Ended:
+    """One of the crashes drawn, the first that comes about: a round may be shorter than the one before."""
+    for crash, number in zip(drawn, rounds, strict=False):
+        ended = crash_and_recover(world, scenario, number, crash)
+        where = f"step {len(ended.steps)}, {ended.crashed_at}" if ended.crashed_at else "no step: the run was shorter"
+        print(f"{scenario.name}: {crash.kind} at {where}", flush=True)
+        if ended.crashed_at:
+            return ended
+    raise AssertionError(f"{scenario.name}: none of the crashes came about")
+
+
 def unclear(ended: Ended) -> list[str]:
     """What was said of a failing disk that is not one line meant for a person."""
     if ended.error is None:
@@ -73,10 +90,15 @@ def whole_run(world: World, scenario: Scenario, number: int) -> list[str]:
     """The steps of a run that nothing befalls."""
     if scenario.leaves_work:
         return crash_and_recover(world, scenario, number, Crash()).steps
+    return unharmed(world, scenario, number).steps
+
+
+def unharmed(world: World, scenario: Scenario, number: int, crash: Crash = NEVER) -> Ended:
+    """A run that nothing befalls; with a ``crash`` that never comes, its calls to the disk are counted too."""
     scenario.arrange(world, number)
-    ended = run_to_crash(world.config, world.now, scenario.run, Crash())
-    assert (ended.code, ended.error) == (0, None)
-    return ended.steps
+    ended = run_to_crash(world.config, world.now, scenario.run, crash)
+    assert (ended.code, ended.error, ended.is_done) == (0, None, True)
+    return ended
 
 
 def crashes_in(steps: list[str]) -> list[tuple[str, Crash]]:
@@ -116,6 +138,7 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(crashi
     scenario = SCENARIOS[name]
     steps = whole_run(crashing, scenario, 1)
     tried: Counter[Kind] = Counter()
+    wanted = Counter(crash.kind for _, crash in crashes_in(steps))
     for at, (_, crash) in enumerate(crashes_in(steps)):
         number = at % ROUNDS_OF_A_WORLD + 2
         if at and number == 2:
@@ -123,9 +146,11 @@ def test_a_crash_at_any_durable_step_loses_nothing_and_does_nothing_twice(crashi
             whole_run(crashing, scenario, 1)
         ended = crash_and_recover(crashing, scenario, number, crash)
         assert unclear(ended) == []
+        assert ended.crashed_at or len(ended.steps) < crash.at, f"{crash} did not come about"
         tried[crash.kind] += bool(ended.crashed_at)
         print(f"{name}: {crash.kind} at {ended.crashed_at or 'no step: the run was shorter'}", flush=True)
-    print(f"TRIED {name}: {len(steps)} steps, {len(set(steps))} names: {dict(tried)}", flush=True)
+    print(f"TRIED {name}: {len(steps)} steps, {len(set(steps))} names: {dict(tried)} of {dict(wanted)}", flush=True)
+    assert all(tried[kind] >= MOST * wanted[kind] for kind in wanted), "too many rounds were shorter than the first"
 
 
 @pytest.mark.timeout(6 * 3600)
@@ -149,10 +174,9 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
                 of_kind = sorted({step for step, crash in crashes if crash.kind == kind})
                 if of_kind:
                     # Of the names, not of the steps: most of a run's steps are locks that are made.
-                    crash = Crash(kind=kind, at_step=chance.choice(of_kind))
-                    ended = crash_and_recover(crashing, scenario, next(rounds), crash)
+                    drawn = (Crash(kind=kind, at_step=chance.choice(of_kind)) for _ in range(DRAWS))
+                    ended = crash_at_last(crashing, scenario, rounds, drawn)
                     not_told += unclear(ended)
-                    print(f"{name}: {kind} at {ended.crashed_at or 'no step: the run was shorter'}", flush=True)
                 else:
                     print(f"{name}: NOT TRIED: it has no step for a {kind}", flush=True)
         else:
@@ -170,18 +194,37 @@ def test_the_scenarios_come_by_every_named_step_and_bear_a_crash(crashing: World
 @pytest.mark.skipif(can_watch() is not None, reason=f"NOT RUN: {can_watch()}")
 def test_a_kill_at_a_random_moment_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
     scenario, chance = SCENARIOS["a busy tick"], random.Random(SEED)
-    for number in range(1, RANDOM_KILLS + 1):
-        ended = crash_and_recover(crashing, scenario, number, random_crash(chance, seconds=3, calls=300))
+    seconds, calls, drawn = 0.0, 0, 0
+    killed: Counter[str] = Counter()
+    while killed.total() < RANDOM_KILLS:
+        if drawn % ROUNDS_OF_A_WORLD == 0:
+            begin(crashing)
+            unharmed(crashing, scenario, 1)  # the first process of all takes long to begin
+            seconds = unharmed(crashing, scenario, 2).seconds
+            calls = len(unharmed(crashing, scenario, 3, NEVER_BUT_WATCHED).calls)
+        crash = random_crash(chance, seconds, calls)
+        ended = crash_and_recover(crashing, scenario, drawn % ROUNDS_OF_A_WORLD + 4, crash)
+        drawn += 1
         assert unclear(ended) == []
+        way = "a time" if crash.at_call is None else "a call"
+        killed[way] += ended.was_killed_at_work
+        met = f"killed after {len(ended.steps)} steps" if ended.was_killed_at_work else "NOT KILLED at work"
+        print(f"{met}: {crash.after_seconds or crash.at_call} of {seconds:.2f} s, {calls} calls", flush=True)
+        assert drawn <= DRAWS * RANDOM_KILLS, f"{drawn} moments drawn, {killed} kills"
+    print(f"TRIED {drawn} random moments, {killed.total()} really killed a run: {dict(killed)}", flush=True)
 
 
 @pytest.mark.timeout(6 * 3600)
-def test_the_whole_command_killed_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
+def test_the_whole_command_killed_anywhere_loses_nothing_and_does_nothing_twice(crashing: World) -> None:
+    """Its steps are divided into as many parts as there are kills: one in each, from its beginning to publishing."""
     scenario = Scenario("the command", SCENARIOS["a busy tick"].arrange, Run(command=("sync", "--json")))
-    chance = random.Random(SEED)
-    for number in range(1, WHOLE_COMMANDS + 1):
-        ended = crash_and_recover(crashing, scenario, number, Crash(chance.randint(1, STEPS_OF_A_COMMAND)))
-        assert unclear(ended) == []
+    chance, rounds = random.Random(SEED), itertools.count(1)
+    steps = unharmed(crashing, scenario, next(rounds)).steps
+    assert set(steps) >= DELIVERED_AND_PUBLISHED, "the command did not do all that is to be broken off"
+    bounds = [len(steps) * part // WHOLE_COMMANDS for part in range(WHOLE_COMMANDS + 1)]
+    for before, last in itertools.pairwise(bounds):
+        drawn = (Crash(chance.randint(before + 1, last)) for _ in range(DRAWS))
+        assert unclear(crash_at_last(crashing, scenario, rounds, drawn)) == []
 
 
 def test_what_was_staged_before_a_kill_is_published_by_the_next_run(crashing: World) -> None:

@@ -29,13 +29,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 PASSING_FAULTS = {
     "503 before the effect": {"kind": "status_before", "status": 503, "times": 4},
     "500 after the effect": {"kind": "status_after", "status": 500, "times": 4},
+    "502 before the effect": {"kind": "status_before", "status": 502, "times": 4},
     "408": {"kind": "status_before", "status": 408, "times": 3},
     "reset before the effect": {"kind": "reset_before", "times": 4},
     "reset after the effect": {"kind": "reset_after", "times": 4},
+    "silence before the effect": {"kind": "timeout_before", "seconds": 30, "times": 2},
     "silence after the effect": {"kind": "timeout_after", "seconds": 30, "times": 2},
+    "a slow drip": {"kind": "drip", "seconds": 0.5, "times": 2},
     "truncated": {"kind": "truncated", "times": 4},
     "half of the JSON": {"kind": "half_json", "times": 4},
     "HTML with 200": {"kind": "html", "status": 200, "times": 4},
+    "HTML with 200 before the effect": {"kind": "html_before", "status": 200, "times": 4},
     "429 with seconds": {"kind": "rate_limited", "retry_after": 0.05, "times": 4},
     "429 with a date": {"kind": "rate_limited", "retry_after": 1, "retry_after_as_date": True, "times": 2},
 }

@@ -21,6 +21,12 @@ from autoflex_pipeline_tests.unit.claire.delivering import Bench, bench
 from autoflex_pipeline_tests.world import JANSEN, World, load
 
 DOWN = {"kind": "status_before", "status": 503}
+SILENT = {"kind": "timeout_before", "seconds": 30}
+LONGEST_RUN_IN_DEADLINES = 20
+"""A document takes one deadline, and its last try half of one more; ten to open the breaker take two rounds of
+documents; the pauses before the probes (1, 2, 4 and 8 twentieths) take less than one, the four probes two. That is some
+six deadlines in a row, and the rest is for a slow machine. Without a breaker, ``MANY`` documents take 50."""
+MANY = 400
 SLOW_DOCUMENTS = int(os.environ.get("SLOW_DOCUMENTS", "700"))
 SLOW_MS = 30
 
@@ -198,6 +204,35 @@ def test_nobody_waits_any_longer_after_some_probes_in_vain() -> None:
     assert gate.wait(far, is_probe=True), "the next run finds out whether Claire is back"
     gate.succeeded()
     assert gate.wait(far)
+
+
+def test_a_claire_that_is_silent_for_an_hour_holds_no_run_open(run: Bench) -> None:
+    """It takes what is sent and answers nothing, so that each request lasts until it is given up."""
+    run.deadline_seconds = 1.0
+    numbers = run.put_many(MANY)
+    run.faults(SILENT)
+    seconds, requests, due = [], [], run.now
+    for _ in range(60):
+        if run.now >= due:
+            before, started = run.requests(), time.monotonic()
+            delivery = run.deliver(patient=True)
+            seconds.append(time.monotonic() - started)
+            requests.append(run.requests() - before)
+            assert (delivery.error_kind, delivery.counts["created"]) == ("transport", 0)
+            assert delivery.retry_at is not None
+            due = delivery.retry_at
+        run.later(minutes=1)
+    longest = max(seconds)
+    print(
+        f"an hour of silence, {MANY} documents: {len(seconds)} runs, {sum(requests)} requests, at most {longest:.1f} s"
+    )
+    assert longest < LONGEST_RUN_IN_DEADLINES * run.deadline_seconds
+    assert requests[0] <= FAILURES_TO_OPEN + run.max_concurrency - 1 + PROBES_TO_GIVE_UP
+    assert set(requests[1:]) == {1}, "a run during the outage asks once"
+    run.faults()
+    run.deadline_seconds, run.now = 60, due
+    assert run.deliver(patient=True).counts["created"] == MANY
+    assert sorted(effect["dms_nr"] for effect in run.effects()) == numbers
 
 
 def test_a_slow_claire_has_a_bounded_number_of_documents_on_their_way(run: Bench) -> None:

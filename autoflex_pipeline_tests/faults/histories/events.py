@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
-from autoflex_pipeline_tests.faults.histories.edits import Edit, Put, Remove
+from autoflex_pipeline_tests.faults.histories.edits import NUMBERS, Edit, Put, Remove
 from autoflex_pipeline_tests.faults.histories.model import DealerModel, Tracked
 from autoflex_pipeline_tests.faults.histories.oracle import Row, order_fields
+from autoflex_pipeline_tests.faults.histories.troubles import AUTOFLEX_KINDS, CLAIRE_KINDS
 
 LATE = {"order_line": "line before its order", "vehicle": "car after an order that names it",
         "relation": "party after an order or car that names it"}  # fmt: skip
 _REFERENCES = {"vehicle": ("vehicle_id",), "relation": ("relation_id", "driver_relation_id", "owner_relation_id")}
+
+ENTITIES = tuple(NUMBERS)
+KINDS = {
+    "edits": tuple(f"{entity} changed" for entity in ENTITIES),
+    "deletions": tuple(f"{entity} removed" for entity in ENTITIES),
+    "numbers used again": tuple(f"{entity} number used again" for entity in ENTITIES),
+    "reorderings": ("lines reordered",),
+    "moves between months": ("order moved to another month",),
+    "late rows": tuple(LATE.values()),
+    "duplicated rows": ("fault of Autoflex: duplicate",),
+    "shifting pages": ("fault of Autoflex: shift",),
+    "orders billed": ("order billed",),
+    "orders unbilled": ("order unbilled",),
+    "faults of Autoflex": tuple(f"fault of Autoflex: {kind}" for kind in AUTOFLEX_KINDS),
+    "faults of Claire": tuple(f"fault of Claire: {kind}" for kind in CLAIRE_KINDS),
+    "clock changes": ("order planned in the night of a clock change", "time passed over a night of a clock change"),
+    "edits during a run": ("edits during a run",),
+}
+"""What the histories are about, and the events of which each consists. Kills are counted apart."""
+RARE = "orders unbilled"
+ENOUGH, ENOUGH_FOR_ALL = 100, 2_000
+"""In so many histories each kind occurs, but for the rare one; in so many that too."""
+
+
+def not_met(events: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """The kinds of which no event at all occurred, and the single events that did not."""
+    kinds = [kind for kind, names in KINDS.items() if not any(events.get(name) for name in names)]
+    return kinds, [name for names in KINDS.values() for name in names if not events.get(name)]
+
+
+def lacking(events: Mapping[str, int], kills: int, histories: int) -> list[str]:
+    """The kinds that should have occurred in so many histories, and did not."""
+    if histories < ENOUGH:
+        return []
+    kinds = not_met(events)[0] + ([] if kills else ["kills"])
+    return [kind for kind in kinds if kind != RARE or histories >= ENOUGH_FOR_ALL]
 
 
 def events_of(edit: Edit, dealer: DealerModel, today: date) -> Iterator[str]:

@@ -5,6 +5,7 @@ One thing is left out, because what it should do is not decided: an order whose 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from contextlib import AbstractContextManager
@@ -18,6 +19,7 @@ from hypothesis import __version__ as hypothesis_version
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 from hypothesis.stateful import run_state_machine_as_test
 
+from autoflex_pipeline_tests.faults.histories.events import lacking
 from autoflex_pipeline_tests.faults.histories.machine import Histories
 from autoflex_pipeline_tests.faults.histories.site import history_ground, prepare
 
@@ -28,6 +30,9 @@ BLOB = os.environ.get("HISTORIES_BLOB", "")
 """What a failure prints: that history again, and no other."""
 SHRINK = bool(os.environ.get("HISTORIES_SHRINK", ""))
 """Make a failing history as short as it can be: that takes many times as long as finding it."""
+
+SUMMARY = os.environ.get("HISTORIES_SUMMARY", "")
+"""A file for what was counted, by whoever sums up several shares and judges what occurred in all of them."""
 
 MEMORY = Path("/dev/shm")
 """Where there is one, files are in memory: death is played here, and what a disk keeps through a real one is judged by
@@ -65,8 +70,13 @@ def test_the_invariants_hold_in_every_history() -> None:
             for blob in re.findall(r"b'([^']+)'", "\n".join(getattr(failure, "__notes__", ()))):
                 failure.add_note(f"Run it again: HISTORIES_STEPS={STEPS} HISTORIES_BLOB='{blob}' make histories")
             raise
+    counts = {"histories": Chosen.histories, "runs": Chosen.runs, "killed": Chosen.kills}
+    if SUMMARY:
+        Path(SUMMARY).write_text(json.dumps({"counts": counts, "events": Chosen.events}), encoding="utf-8")
     print(f"\n{Chosen.histories} histories of up to {STEPS} steps, {Chosen.runs} runs, {Chosen.kills} of them killed")
     print("\n".join(f"{count:8,} {name}" for name, count in sorted(Chosen.events.items())))
+    if not SUMMARY:
+        assert lacking(Chosen.events, Chosen.kills, Chosen.histories) == [], "these did not occur in any history"
 
 
 def no_near_copies() -> AbstractContextManager[object]:

@@ -19,11 +19,15 @@ _after = st.integers(0, 3)
 _places = st.sampled_from((None, *ENDPOINTS))
 
 
+_ON_THE_WIRE = (
+    "status", "error", "timeout", "reset", "html", "truncated", "half_json", "login_busy", "token_refused",
+)  # fmt: skip
+
+
 def _wire_faults() -> st.SearchStrategy[Fault]:
-    kinds = ("status", "error", "timeout", "reset", "html", "truncated", "half_json", "login_busy", "token_refused")
     return st.fixed_dictionaries(
-        {"kind": st.sampled_from(kinds), "dealer": st.sampled_from(DEALERS), "endpoint": _places, "times": _times,
-         "after": _after}
+        {"kind": st.sampled_from(_ON_THE_WIRE), "dealer": st.sampled_from(DEALERS), "endpoint": _places,
+         "times": _times, "after": _after}
     )  # fmt: skip
 
 
@@ -83,6 +87,8 @@ _ANSWERS: tuple[Fault, ...] = (
     {"kind": "unauthorized"},
 )
 
+AUTOFLEX_KINDS = (*_ON_THE_WIRE, *dict.fromkeys(fault["kind"] for fault in _ROWS), "field_missing", "field_type")
+CLAIRE_KINDS = tuple(dict.fromkeys(fault["kind"] for fault in _ANSWERS))
 REFUSALS = (400, 422)
 
 
