@@ -17,7 +17,14 @@ SIGNS_OF_FAILING = (
 )  # fmt: skip
 """What DuckDB and SQLite say of it, in the system's words or their own (seen by making both happen, 2026-11)."""
 
+SIGN_OF_UNOPENED = "unable to open database file"
+"""SQLite says no more: the file or its folder may be another user's, or the disk fails."""
+
 ROOM = "make room there, then run again: what was committed stays, the rest is done anew"
+OPEN = (
+    "look at its mode and its folder's, and at the disk (dmesg tells more), then run again: what was committed stays, "
+    "the rest is done anew"
+)
 MEND = "look at the disk (dmesg tells more), then run again: what was committed stays, the rest is done anew"
 
 
@@ -30,6 +37,8 @@ def disk_error(what: str, error: BaseException) -> DiskError | None:
         has_no_room, fails = error.errno in NO_ROOM, error.errno in FAILING
     else:
         text = str(error)
+        if SIGN_OF_UNOPENED in text:
+            return DiskError(f"{what} cannot be opened; {OPEN}")
         has_no_room = any(sign in text for sign in SIGNS_OF_NO_ROOM)
         fails = any(sign in text for sign in SIGNS_OF_FAILING)
     if has_no_room:

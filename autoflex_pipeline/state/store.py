@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -176,8 +177,10 @@ def _create(path: Path) -> None:
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_MODE))
     try:
         connection = sqlite3.connect(new)
-        connection.execute("PRAGMA journal_mode=WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.close()
+        if mode != "wal":  # SQLite says no more of a disk that fails here, and leaves the file empty
+            raise OSError(errno.EIO, "SQLite could not write the first page", str(new))
         os.link(new, path)
     except FileExistsError:
         return  # another process was first

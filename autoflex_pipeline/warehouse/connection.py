@@ -104,11 +104,6 @@ class Warehouse:
             finally:
                 self._disconnect(connection)
 
-    @property
-    def is_there(self) -> bool:
-        """Whether there is a file, or the log of one that is gone; where there is neither, opening makes a new one."""
-        return self.path.exists() or self._log.exists()
-
     @contextmanager
     def settled(self) -> Iterator[dict[str, int]]:
         """The lock, with all that is committed in the one file and none of it in a log beside it: for copying it.

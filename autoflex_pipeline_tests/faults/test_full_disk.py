@@ -119,4 +119,6 @@ def test_what_a_full_or_failing_disk_raises_is_told_with_a_next_step(error: Exce
 
 def test_any_other_error_is_not_the_disks() -> None:
     assert disk_error("warehouse x", OSError(errno.EACCES, "x")) is None
+    unopened = disk_error("store x", sqlite3.OperationalError("unable to open database file"))
+    assert "cannot be opened; look at its mode" in str(unopened)
     assert disk_error("warehouse x", duckdb.CatalogException("no such table")) is None
