@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import duckdb
+
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.staging.accounting import has_lost_records, unbalanced_dealers
 from autoflex_pipeline.state.marks import LOST, UNACCOUNTED, mark, set_mark
@@ -26,8 +28,8 @@ def check_accounts(context: RunContext) -> list[str]:
         known: dict[str, str] = mark(state, UNACCOUNTED) or {}
         still = {dealer: run_id for dealer, run_id in known.items() if has_lost_records(connection, dealer)}
         noted: dict[str, str] = mark(state, LOST) or {}
-        # Whom this run took was read and staged anew: what an earlier run lost is there by now, or was lost again.
-        taken = {dealer.id for dealer in context.dealers}
+        # Whom this run read was staged anew: what an earlier run lost is there by now, or was lost again.
+        taken = _read_by(connection, context.run_id)
         lost = {dealer: run_id for dealer, run_id in noted.items() if run_id == context.run_id or dealer not in taken}
         if lost != noted:
             set_mark(state, LOST, lost)
@@ -48,3 +50,11 @@ def unaccounted(context: RunContext) -> dict[str, str]:
         )
         for dealer_id, run_id in known.items()
     }
+
+
+def _read_by(connection: duckdb.DuckDBPyConnection, run_id: str) -> set[str]:
+    """The dealers of which the run read something whole."""
+    rows = connection.execute(
+        "SELECT DISTINCT dealer_id FROM extract WHERE run_id = $run AND is_complete", {"run": run_id}
+    ).fetchall()
+    return {dealer_id for (dealer_id,) in rows}

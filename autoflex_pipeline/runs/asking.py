@@ -121,10 +121,12 @@ def read_again(
             f"{source}: another run read {len(numbers)} of the same records meanwhile, twice, and they differ; what "
             "it stored stays; they are read again when the dealer is next asked",
         )
-    return [
-        replace(extract, read_ids=extract.read_ids - still.get(dealer_id, frozenset()))
-        for dealer_id, extract in read.items()
-    ]
+    return [_without(extract, still.get(dealer_id, frozenset())) for dealer_id, extract in read.items()]
+
+
+def _without(extract: Extract, numbers: frozenset[str]) -> Extract:
+    """The extract as if these had not been asked for."""
+    return replace(extract, read_ids=extract.read_ids - numbers, not_found=extract.not_found - numbers)
 
 
 def _kind_of_failure(extract: Extract) -> ProblemKind:

@@ -171,15 +171,22 @@ def rotate(settings: Settings, made: Backup) -> list[str]:
     places = list(dict.fromkeys(backup.path.resolve() for backup in there))
     kept = places[: settings.warehouse.backups_kept]
     old = [backup for backup in there if backup.path.resolve() not in kept]
-    for backup in old:
-        try:
-            _remove(backup.path)
-        except OSError as error:
-            what = f"the old backup {backup.path}"
-            raise disk_error(what, error) or PipelineError(
-                f"{what} cannot be removed ({error.strerror}); the new one is made: remove the old one by hand"
-            ) from None
+    troubles = [trouble for backup in old if (trouble := _not_removed(backup)) is not None]
+    if troubles:
+        raise troubles[0]
     return [backup.name for backup in old]
+
+
+def _not_removed(backup: Backup) -> PipelineError | None:
+    """Remove an old backup; gives why that could not be: it keeps no other from being removed."""
+    try:
+        _remove(backup.path)
+    except OSError as error:
+        what = f"the old backup {backup.path}"
+        return disk_error(what, error) or PipelineError(
+            f"{what} cannot be removed ({error.strerror}); the new one is made: remove the old one by hand"
+        )
+    return None
 
 
 def check_room_for(folder: Path, copied: list[Path], settings: Settings) -> None:

@@ -18,18 +18,23 @@ CLAIRE_CAUSE = "claire:"
 
 
 def hold_or_lift(context: RunContext, dealer: DealerSettings, delivery: DealerDelivery) -> None:
-    """Hold the dealer after a tripped guard or a fault of Claire's configuration; lift it when all went well."""
+    """Hold the dealer after a tripped guard or a fault of Claire's configuration; lift it when all went well.
+
+    A hold on its login stays in place of the guard's: what is tried again first, and ever more rarely, is the login.
+    """
     with context.state.begin() as connection:
+        held = current_hold(connection, dealer.id)
+        is_dms_held = held is not None and held["cause"].startswith(DMS_CAUSE)
         if delivery.error_kind == "guard":
-            place_hold(connection, dealer.id, "guard", GUARD_CAUSE, str(delivery.error), context.clock())
+            if not is_dms_held:
+                place_hold(connection, dealer.id, "guard", GUARD_CAUSE, str(delivery.error), context.clock())
         elif delivery.error_kind == "configuration":
             cause = claire_fingerprint(context.settings, dealer)
             place_hold(connection, dealer.id, "configuration", cause, str(delivery.error), context.clock())
         elif delivery.error_kind is None:
-            held = current_hold(connection, dealer.id)
             # Only a tick looks at the whole dealer: nothing less shows that the guard has no more reason.
             stays = not context.options.delivers_all and held is not None and held["kind"] == "guard"
-            if held is not None and not held["cause"].startswith(DMS_CAUSE) and not stays:
+            if held is not None and not is_dms_held and not stays:
                 lift_hold(connection, dealer.id)
 
 

@@ -53,9 +53,11 @@ def outlooks(
         pool = ThreadPoolExecutor(max_workers=min(32, len(to_look_at)), thread_name_prefix="look")
         futures = {dealer.id: pool.submit(_look, dealer, apis, known[dealer.id]) for dealer in to_look_at}
         in_time, _ = wait(futures.values(), timeout=look_seconds)
-        late = f"could not be looked at: its DMS did not answer within {look_seconds:g} s; looked at again next minute"
+        late = (
+            f"could not be looked at: its DMS did not answer within {look_seconds:g} s; the run asks with more patience"
+        )
         for dealer_id, future in futures.items():
-            decided[dealer_id] = future.result() if future in in_time else Outlook(dealer_id, False, late)
+            decided[dealer_id] = future.result() if future in in_time else Outlook(dealer_id, True, late)
         pool.shutdown(wait=False, cancel_futures=True)
     return [decided[dealer.id] for dealer in settings.dealers]
 

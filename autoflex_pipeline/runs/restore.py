@@ -119,8 +119,8 @@ def _begin_anew(state_path: Path) -> None:
         with store.begin() as connection:
             set_mark(connection, RESTORED, renew_origin(connection))
             set_mark(connection, PUBLISH_WANTED, True)
-            # Without a look to compare with, the next tick reads every dealer.
-            connection.execute(update(dealer_state).values(look_digest=None, read_digest=None))
+            # Without a look to compare with, the next tick reads every dealer; how many orders are open is not known.
+            connection.execute(update(dealer_state).values(look_digest=None, read_digest=None, read_count=None))
     finally:
         store.close()
     sync(state_path)

@@ -36,7 +36,10 @@ TABLES = (
 """The temporary tables of a staging; they are dropped at its end, because they hold as much as the batch."""
 
 
-_TAKEN = "CREATE OR REPLACE TEMP TABLE taken (entity VARCHAR, seq BIGINT, dealer_id VARCHAR, dms_number VARCHAR)"
+_TAKEN = (
+    "CREATE OR REPLACE TEMP TABLE taken (entity VARCHAR, seq BIGINT, dealer_id VARCHAR, dms_number VARCHAR, "
+    "drift BOOLEAN, places BOOLEAN)"
+)
 """What a staging took, for ``lost_in_staging``."""
 
 
@@ -70,10 +73,11 @@ def lost_in_staging(connection: duckdb.DuckDBPyConnection) -> list[str]:
     if not, then because what is staged equals it already, and that is judged once more. In the same transaction.
     """
     lost: list[tuple[str, str, str | None]] = []
-    for (entity,) in connection.execute("SELECT DISTINCT entity FROM taken").fetchall():
+    modes = connection.execute("SELECT entity, bool_or(drift), bool_or(places) FROM taken GROUP BY entity").fetchall()
+    for entity, drift, places in modes:
         _run(connection, entity, {}, "untold")
         if connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone():
-            _type_batch(connection, entity)
+            _make_typed(connection, entity, Mode(drift=drift, places=places))
             lost += run_sql(connection, _sql(entity, "told_wrong")).fetchall()
     if lost:
         connection.executemany("INSERT INTO restage VALUES (?, ?, ?)", lost)
@@ -101,8 +105,10 @@ def _stage(
     connection: duckdb.DuckDBPyConnection, entity: str, values: Mapping[str, Any], *, is_again: bool
 ) -> dict[str, StageCounts]:
     _install_rules(connection, entity)
-    _type_batch(connection, entity)
-    connection.execute("INSERT INTO taken SELECT ?, seq, dealer_id, dms_number FROM typed", [entity])
+    mode = _type_batch(connection, entity)
+    connection.execute(
+        "INSERT INTO taken SELECT ?, seq, dealer_id, dms_number, ?, ? FROM typed", [entity, mode.drift, mode.places]
+    )
     _run(connection, entity, values, "known", "accepted")
     validate_accepted(connection, entity, _sql(entity, "accepted_rows"), values)
     if entity == "intervention":
@@ -120,14 +126,20 @@ def _stage(
     return {dealer_id: StageCounts(*counts) for dealer_id, *counts in rows}
 
 
-def _type_batch(connection: duckdb.DuckDBPyConnection, entity: str) -> None:
-    """Make ``typed``; once more with what the usual query leaves out, when the batch turns out to need it."""
-    _make_typed(connection, entity, Mode())
+def _type_batch(connection: duckdb.DuckDBPyConnection, entity: str) -> Mode:
+    """Make ``typed``; once more with what the usual query leaves out, when the batch turns out to need it.
+
+    Gives how it was made.
+    """
+    mode = Mode()
+    _make_typed(connection, entity, mode)
     row = connection.execute(
         "SELECT coalesce(bool_or(lacks), false), coalesce(bool_or(unplaced), false) FROM typed"
     ).fetchone()
     if row and any(row):
-        _make_typed(connection, entity, Mode(drift=row[0], places=row[1]))
+        mode = Mode(drift=row[0], places=row[1])
+        _make_typed(connection, entity, mode)
+    return mode
 
 
 def _make_typed(connection: duckdb.DuckDBPyConnection, entity: str, mode: Mode) -> None:

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from autoflex_pipeline_tests.world import JANSEN, World, load, order
+from autoflex_pipeline.state.holds import current_hold
+from autoflex_pipeline_tests.world import JANSEN, World, load, order, variable
 
 
 def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(world: World) -> None:
@@ -90,6 +91,24 @@ def test_an_emptied_list_stays_unbelieved_while_no_list_can_be_read(world: World
         world.autoflex.change(JANSEN, "order", number, is_invoiced=0, notes="toch niet")
     assert world.run()["ok"]
     assert world.imports() == sent + 4
+
+
+def test_a_refused_login_keeps_its_hold_beside_the_guards_and_is_tried_ever_more_rarely(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world, orders=4)
+    world.run()
+    for number in range(50001, 50005):
+        world.autoflex.change(JANSEN, "order", number, is_invoiced=1)
+    world.run()
+    monkeypatch.setenv(variable(JANSEN, "PASSWORD"), "verkeerd")
+    world.restart()
+    for attempts in (1, 2, 3):
+        assert not world.tick(dealers=(JANSEN,))[JANSEN]["ok"]
+        with world.installation.state.begin() as state:
+            held = current_hold(state, JANSEN)
+        assert held is not None
+        assert (held["kind"], held["attempts"]) == ("login", attempts)
 
 
 def test_many_redated_appointments_trip_the_guard(world: World) -> None:

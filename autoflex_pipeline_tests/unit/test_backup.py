@@ -183,17 +183,21 @@ def test_a_link_under_the_name_of_a_half_made_backup_is_removed_and_not_what_it_
     assert elsewhere.is_dir()
 
 
-def test_an_old_backup_that_cannot_be_removed_is_told_in_one_line(
+def test_an_old_backup_that_cannot_be_removed_is_told_in_one_line_and_the_others_are_removed(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [stores.back_up(hours=hour) for hour in range(3)]
+    made = [stores.back_up(hours=hour) for hour in range(4)]
+    remove = shutil.rmtree
 
     def refused(path: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+        if path == made[1].path:
+            raise PermissionError(13, "Permission denied", str(path))
+        remove(path)
 
     monkeypatch.setattr("shutil.rmtree", refused)
-    with pytest.raises(PipelineError, match=r"20261127T023000Z cannot be removed \(Permission denied\); .* by hand"):
+    with pytest.raises(PipelineError, match=rf"{made[1].name} cannot be removed \(Permission denied\); .* by hand"):
         rotate(stores.settings, made[-1])
+    assert [each.path.exists() for each in made] == [False, True, True, True]
 
 
 def of_a_newer_version(made: Backup, where: str) -> Backup:

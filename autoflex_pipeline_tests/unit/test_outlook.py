@@ -80,14 +80,16 @@ def look(folder: Path, answers: dict[str, Callable[[], None]], *, look_seconds: 
     return {outlook.dealer_id: outlook for outlook in found}
 
 
-def test_those_that_hang_share_one_limit_and_the_others_go_on(tmp_path: Path, released: Event) -> None:
+def test_those_that_hang_share_one_limit_and_are_left_to_a_run_as_others_that_cannot_be_looked_at(
+    tmp_path: Path, released: Event
+) -> None:
     """Regression: the limit was each dealer's own, so that two that hung outlasted the schedule's evaluation."""
     started = time.monotonic()
     seen = look(tmp_path, {dealer_id: lambda: released.wait(60) and None for dealer_id in HANGING}, look_seconds=1)
-    assert time.monotonic() - started < 1 + len(HANGING) / 2
-    assert [seen[dealer_id].has_work for dealer_id in HANGING] == [False] * len(HANGING)
+    assert time.monotonic() - started < len(HANGING)
+    assert [seen[dealer_id].has_work for dealer_id in HANGING] == [True] * len(HANGING)
     assert {seen[dealer_id].reason for dealer_id in HANGING} == {
-        "could not be looked at: its DMS did not answer within 1 s; looked at again next minute"
+        "could not be looked at: its DMS did not answer within 1 s; the run asks with more patience"
     }
     assert seen["answers"].has_work
 
