@@ -6,8 +6,8 @@
 CREATE OR REPLACE TEMP MACRO tidy_line(x) AS
     trim(
         regexp_replace(
-            regexp_replace(translate(x, E'\r\n\t', '   '), '[\x00-\x1f\x7f\x{80}-\x{9f}]', '', 'g'),
-            ' {2,}', ' ', 'g'
+            regexp_replace(x, '[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}]', '', 'g'),
+            '[ \t\r\n]{2,}|[\t\r\n]', ' ', 'g'
         ),
         ' '
     );
