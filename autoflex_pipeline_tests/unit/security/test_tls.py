@@ -223,6 +223,7 @@ def test_who_is_told_of_runs_gets_nothing_under_a_certificate_for_another_name(
     with serving(authority, "elsewhere.example") as server:
         tell(server)
     assert server.received == []
+    assert server.hung_up
     assert "the run is not affected" in caplog.text
 
 
