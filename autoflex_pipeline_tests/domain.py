@@ -11,7 +11,6 @@ from datetime import date
 from typing import Any
 
 from autoflex_pipeline.runs import steps
-from autoflex_pipeline.runs.accounts import check_accounts
 from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.context import RunContext, RunOptions
 from autoflex_pipeline.runs.orders import read_months, read_open_orders
@@ -37,7 +36,7 @@ def run_domain(context: RunContext, *, months: Months | None = None, publish: bo
     read_vehicles(context)
     read_relations(context)
     steps.stage(context)
-    unbalanced = check_accounts(context)
+    unbalanced = steps.account(context).unbalanced
     assert not unbalanced, f"extracted = accepted + unchanged + quarantined + skipped does not hold for {unbalanced}"
     summaries = close_run(context, steps.deliver(context))
     if publish:

@@ -15,6 +15,7 @@ from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.jobs import BACKFILL, NIGHTLY, RESEND, SYNC
 from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, partition_key
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.orchestration.stopped import stops_run
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def _run(
 def _first_failure(result: dg.ExecuteInProcessResult) -> str:
     """The blocking check or the step that failed first, and the last cause of it in one line."""
     for check in result.get_asset_check_evaluations():
-        if check.blocking and not check.passed:
+        if stops_run(check):
             return (
                 f"check {check.check_name} of {check.asset_key.to_user_string()} failed, nothing was sent: "
                 f"{check.description or 'its description in the Dagster UI says what to do'}"

@@ -11,7 +11,7 @@ from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK, DEALER_CHECK
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.orchestration.stopped import ENDED, stopping_checks
+from autoflex_pipeline.orchestration.stopped import ENDED, stopping_checks, stops_run
 from autoflex_pipeline.settings import Severity
 from autoflex_pipeline.state.alerts import AlertKey
 
@@ -94,6 +94,6 @@ def _checks(instance: dg.DagsterInstance, check_keys: Sequence[dg.AssetCheckKey]
         wrong = None
         if not evaluation.passed:
             severity: Severity = "warning" if evaluation.severity == dg.AssetCheckSeverity.WARN else "error"
-            stops = "; it stopped the run, nothing was sent" if evaluation.blocking else ""
+            stops = "; it stopped the run, nothing was sent" if stops_run(evaluation) else ""
             wrong = Trouble(severity, detail=f"run {record.run_id[:8]}{stops}")
         yield Watched(AlertKey("", "check_failed", f"{key.asset_key.to_user_string()}: {key.name}"), wrong)

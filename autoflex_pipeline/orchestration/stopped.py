@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import dagster as dg
 
+from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK
 from autoflex_pipeline.orchestration.months import CHECK as MONTHS_CHECK
 from autoflex_pipeline.state.holds import backoff
 
@@ -26,6 +27,11 @@ class Stopped:
     next_try_at: datetime
 
 
+def stops_run(evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether nothing comes after it: Dagster goes on after a blocking check that only warns."""
+    return bool(evaluation.blocking) and not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+
+
 def stopping_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
     """The checks because of which the run failed, as ``asset: check``."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
@@ -34,12 +40,15 @@ def stopping_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...
     return tuple(
         f"{one.asset_key.to_user_string()}: {one.check_name}"
         for one in judged
-        if (one.blocking or one.check_name == MONTHS_CHECK) and not one.passed
+        if stops_run(one) or (one.check_name == MONTHS_CHECK and not one.passed)
     )
 
 
 def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
-    """How the newest runs of the job were stopped; None when the newest was not, whatever became of it."""
+    """How the newest runs of the job were stopped; None when the newest was not, whatever became of it.
+
+    Records that do not add up hold back their own dealers: the schedule goes on with the others.
+    """
     records = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=ENDED), limit=MOST_COUNTED)
     found = list(takewhile(bool, (_stopping(instance, record.dagster_run) for record in records)))
     if not found:
@@ -50,4 +59,5 @@ def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
 
 
 def _stopping(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, ...]:
-    return stopping_checks(instance, run.run_id) if run.status == dg.DagsterRunStatus.FAILURE else ()
+    found = stopping_checks(instance, run.run_id) if run.status == dg.DagsterRunStatus.FAILURE else ()
+    return tuple(check for check in found if not check.endswith(f": {ACCOUNTS_CHECK}"))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from autoflex_pipeline.claire.delivery import DealerDelivery, DeliveryOptions, deliver_dealer
 from autoflex_pipeline.claire.documents import refresh_documents
 from autoflex_pipeline.quality.schema_drift import note_fields
-from autoflex_pipeline.runs.accounts import note_lost, unaccounted
+from autoflex_pipeline.runs.accounts import check_accounts, note_lost, unaccounted
+from autoflex_pipeline.runs.closing import close_run
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.holding import hold_or_lift, hold_unaccounted
 from autoflex_pipeline.runs.spans import step
@@ -26,6 +27,14 @@ class Staged:
 
     counts: dict[str, dict[str, StageCounts]]
     documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """The dealers whose records do not add up, and whether the run ends with that: they are all that it has."""
+
+    unbalanced: list[str]
+    ends_run: bool
 
 
 @step
@@ -87,6 +96,30 @@ def _want_publication(context: RunContext) -> None:
 
 
 @step
+def account(context: RunContext) -> Accounted:
+    """Check that nothing vanished between what was read and what is staged.
+
+    A run that could send nothing for any of its dealers is closed here. One with others beside them goes on for those:
+    what happens to one dealer changes nothing for another.
+    """
+    unbalanced = check_accounts(context)
+    ends_run = bool(context.dealers) and all(dealer.id in unbalanced for dealer in context.dealers)
+    if ends_run:
+        _keep_back(context, unaccounted(context))
+        close_run(context, {})
+    return Accounted(unbalanced, ends_run)
+
+
+def _keep_back(context: RunContext, reasons: Mapping[str, str]) -> None:
+    """Note of the dealers of the run that nothing is sent for them, and hold them back from the schedule."""
+    for dealer in context.dealers:
+        if dealer.id in reasons:
+            context.note(dealer.id, "accounts", reasons[dealer.id])
+            if not context.options.dry_run:
+                hold_unaccounted(context, dealer, reasons[dealer.id])
+
+
+@step
 def deliver(context: RunContext) -> dict[str, DealerDelivery]:
     """Deliver what differs to Claire, all dealers at once; what goes wrong is noted for the dealer it happened to.
 
@@ -94,12 +127,7 @@ def deliver(context: RunContext) -> dict[str, DealerDelivery]:
     """
     emptied = _emptied_lists(context)
     stopped = unaccounted(context)
-    for dealer in context.dealers:
-        if dealer.id in stopped:
-            context.note(dealer.id, "accounts", stopped[dealer.id])
-            if not context.options.dry_run:
-                hold_unaccounted(context, dealer, stopped[dealer.id])
-
+    _keep_back(context, stopped)
     day = context.options.day
 
     def deliver_one(dealer: DealerSettings) -> DealerDelivery:

@@ -14,12 +14,14 @@ from autoflex_pipeline.alerts.kinds import Watched, trouble
 from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.resources import Installation
+from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.guards import restore_marker
 from autoflex_pipeline.state.alerts import AlertKey
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline_tests.commands import command
+from autoflex_pipeline_tests.pipeline.test_nothing_vanishes import losing
 from autoflex_pipeline_tests.receivers import Receiver, receiving
-from autoflex_pipeline_tests.world import JANSEN, World, load, order, variable
+from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load, order, variable
 
 ROUTE = '[[alerts]]\nname = "team"\nto = "webhook"\nquiet_minutes = 0\n[alerts.webhook]\nurl_env = "HOOK_URL"\n'
 
@@ -322,6 +324,21 @@ def test_a_run_that_a_check_stopped_is_told_by_the_check_alone(
     assert receiver.alerts[0]["subject"] == "appointment: follows_the_model"
     assert receiver.alerts[0]["severity"] == "error"
     assert "it stopped the run, nothing was sent" in receiver.texts[0]
+
+
+def test_a_run_that_ends_because_records_do_not_add_up_is_told_as_trouble_of_its_dealer_alone(
+    world: World, receiver: Receiver, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world, orders=3)
+    load(world, DEVRIES)
+    monkeypatch.setattr(steps, "stage_entities", losing)
+    job = build_definitions(world.installation).resolve_job_def("sync")
+    config = {"resources": {"options": {"config": {"dealers": [JANSEN]}}}}
+    assert not job.execute_in_process(instance=instance, raise_on_error=False, run_config=config).success
+    evaluate("alerts", world.installation, instance)
+    assert receiver.changes == [("opened", "accounts")]
+    assert receiver.alerts[0]["dealer_id"] == JANSEN
+    assert minute(world, instance) is None, "the other dealer's run is started"
 
 
 def test_the_schedule_backs_off_after_runs_that_a_check_stopped_and_says_so(

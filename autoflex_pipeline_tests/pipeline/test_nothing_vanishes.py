@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
+from autoflex_pipeline.orchestration.build import build_definitions
+from autoflex_pipeline.orchestration.stopped import stopped, stopping_checks
 from autoflex_pipeline.runs import steps
+from autoflex_pipeline.runs.summary import summary_of
 from autoflex_pipeline.sources import storing
 from autoflex_pipeline.staging import StageCounts, StagingContext
 from autoflex_pipeline.staging.accounting import account_run, unbalanced_dealers
@@ -48,6 +52,41 @@ def test_records_that_vanish_keep_their_dealer_from_being_sent_anything_until_th
         "2026-50001", "2026-50002", "2026-50003",
     ]  # fmt: skip
     assert "held" not in world.look()[JANSEN].reason
+
+
+def test_a_run_none_of_whose_dealers_adds_up_is_stopped_by_the_check_and_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world)
+    load(world, DEVRIES)
+    with monkeypatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(steps, "stage_entities", losing)
+        jansen = run_sync(world, instance, dealers=[JANSEN])
+        assert not {"claire_deliveries", "analytics"} & steps_of(jansen)
+        assert world.imports() == 0
+        summary, _ = summary_of(world.installation.state, [jansen.run_id], [JANSEN], [])
+        assert "its records do not add up (check nothing_vanishes of run " in summary["dealers"][JANSEN]["error"]
+        assert summary["dealers"][JANSEN]["extracted"]["order"] == 3
+        assert stopping_checks(instance, jansen.run_id) == ("quarantine: nothing_vanishes",)
+        assert stopped(instance, "sync") is None, "the schedule waits for this dealer, not for all"
+        assert (world.look()[JANSEN].has_work, world.look()[DEVRIES].has_work) == (False, True)
+        both = run_sync(world, instance)
+        assert both.success
+        assert {"claire_deliveries", "analytics"} <= steps_of(both)
+        assert stopping_checks(instance, both.run_id) == (), "a warning stops nothing"
+    assert world.imports() == 3
+    assert world.held("50001", DEVRIES) is not None
+    assert world.held("50001") is None
+
+
+def run_sync(world: World, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
+    job = build_definitions(world.installation).resolve_job_def("sync")
+    config = {"resources": {"options": {"config": options}}}
+    return job.execute_in_process(instance=instance, raise_on_error=False, run_config=config)
+
+
+def steps_of(result: dg.ExecuteInProcessResult) -> set[str | None]:
+    return {event.step_key for event in result.all_events if event.is_step_start}
 
 
 def test_a_record_that_staging_tells_twice_does_not_add_up(world: World) -> None:

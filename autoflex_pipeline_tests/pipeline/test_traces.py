@@ -60,8 +60,8 @@ def test_a_run_is_one_trace_of_its_steps_and_their_dealers_with_counts_and_no_va
     [run] = [span for span in told if span.name == "run"]
     run_steps = {span.name: span for span in told if span.parent_span_id == run.span_id}
     assert list(run_steps) == [
-        "read_open_orders", "read_lines", "read_vehicles", "read_relations", "stage", "deliver", "close_run",
-        "publish_when_due",
+        "read_open_orders", "read_lines", "read_vehicles", "read_relations", "stage", "account", "deliver",
+        "close_run", "publish_when_due",
     ]  # fmt: skip
     assert {span.trace_id for span in told} == {uuid.UUID(attributes(run)["run_id"]).bytes}
     assert run.start_time_unix_nano == run_steps["read_open_orders"].start_time_unix_nano

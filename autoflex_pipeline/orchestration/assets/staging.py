@@ -24,7 +24,6 @@ from autoflex_pipeline.orchestration.reports import quarantine_table
 from autoflex_pipeline.orchestration.resources import Installation, RunOptionsResource
 from autoflex_pipeline.quality.trends import rejections_by_day
 from autoflex_pipeline.runs import steps
-from autoflex_pipeline.runs.accounts import check_accounts
 from autoflex_pipeline.runs.numbers import staged_view
 from autoflex_pipeline.settings import OrchestrationSettings
 
@@ -99,11 +98,13 @@ def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
                 settings,
                 ACCOUNTS_CHECK,
                 "quarantine",
+                blocking=True,
                 description=(
                     "For each dealer and kind of record of this run: extracted = accepted + unchanged + quarantined + "
                     "skipped. When it fails, staging lost or doubled records of the dealers that its description "
                     "names, which is a defect of this program: report it with the run's id. Nothing is sent for those "
-                    "dealers; it does not block, so that the others go on."
+                    "dealers. Blocking when the run has no other dealer; with others beside them it is a warning, and "
+                    "those go on."
                 ),
             )
         ],
@@ -116,7 +117,7 @@ def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
         with run.warehouse.open() as connection:
             table, total = quarantine_table(connection)
             rejections = rejections_by_day(connection, run.clock())
-        unbalanced = check_accounts(run)
+        accounted = steps.account(run)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": total,
@@ -126,9 +127,12 @@ def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
             check_results=[
                 dg.AssetCheckResult(
                     check_name=ACCOUNTS_CHECK,
-                    passed=not unbalanced,
-                    severity=dg.AssetCheckSeverity.ERROR,
-                    description=f"does not add up for: {', '.join(unbalanced)}" if unbalanced else None,
+                    passed=not accounted.unbalanced,
+                    # A warning does not block.
+                    severity=dg.AssetCheckSeverity.ERROR if accounted.ends_run else dg.AssetCheckSeverity.WARN,
+                    description=f"does not add up for: {', '.join(accounted.unbalanced)}"
+                    if accounted.unbalanced
+                    else None,
                 )
             ],
         )
