@@ -8,6 +8,8 @@ from __future__ import annotations
 import ssl
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 
 import httpx
@@ -44,6 +46,15 @@ def certificate_problem(error: BaseException) -> str | None:
         f"its TLS certificate is not trusted ({one_line(cause.verify_message, 200)}); "
         "put the authority that signed it into SSL_CERT_FILE, or correct the address"
     )
+
+
+def date_of(response: httpx.Response) -> datetime | None:
+    """The server's own clock, by the ``Date`` of its answer, in whole seconds; None without one that can be read."""
+    try:
+        moment = parsedate_to_datetime(response.headers.get("date", ""))
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def pieces(response: httpx.Response, limit: int) -> Iterator[bytes]:

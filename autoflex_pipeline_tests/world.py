@@ -61,6 +61,8 @@ class World:
         self.autoflex, self.claire = controls
         self.dms: AutoflexStore | None = None
         self.now = NOW
+        self.dms_behind = timedelta(0)
+        """How far the clock that the DMS tells is behind."""
         self.forgotten: set[str] = set()
         """Idempotency keys of intents that are in no store any more, because a backup of before was put back."""
         self.config = folder / "autoflex.toml"
@@ -183,8 +185,13 @@ def running_world(
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     keys = [ClaireKey("tests", CLAIRE_KEY, tuple(LOCATIONS.values()))]
     places = [Location(location, dealer_id) for dealer_id, location in LOCATIONS.items()]
+    made: list[World] = []
+
+    def dms_time() -> datetime:
+        return made[0].now - made[0].dms_behind if made else NOW
+
     with (
-        running_autoflex(folder / "autoflex", dealers) as autoflex,
+        running_autoflex(folder / "autoflex", dealers, told_time=dms_time) as autoflex,
         running_claire(folder / "claire", keys, locations=places) as claire,
         AutoflexControl(autoflex.control_url) as autoflex_control,
         ClaireControl(claire.control_url) as claire_control,
@@ -192,6 +199,7 @@ def running_world(
         shutil.copytree(_empty_stores().name, folder / "data")
         world = World(folder, autoflex.url, claire.url, (autoflex_control, claire_control))
         world.dms = autoflex.service.store
+        made.append(world)
         try:
             yield world
         finally:

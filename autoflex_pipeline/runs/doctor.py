@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -19,7 +18,7 @@ from autoflex_pipeline.sources.autoflex_api.checks import doctor_checks
 from autoflex_pipeline.sources.autoflex_api.openapi import openapi_checks
 from autoflex_pipeline.sources.connections import ApiConnections
 from autoflex_pipeline.state import StateStore
-from autoflex_pipeline.vendor_http import certificate_problem, tls_context
+from autoflex_pipeline.vendor_http import certificate_problem, date_of, tls_context
 from autoflex_pipeline.warehouse import Warehouse
 
 MAX_CLOCK_SECONDS = 60
@@ -102,15 +101,14 @@ def _clock(subject: str, url: str) -> Check:
     """Compare the clock of this machine with the Date of the other's answer; no credentials are sent, no body read."""
     try:
         with httpx.stream("GET", url, timeout=15, verify=tls_context()) as answer:
-            there = parsedate_to_datetime(answer.headers["Date"])
+            there = date_of(answer)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         untrusted = certificate_problem(error)
         if untrusted is not None:
             return Check(subject, "reached", False, f"{url}: {untrusted}")
         return Check(subject, "reached", False, f"{url} does not answer ({type(error).__name__}): check the address")
-    except (KeyError, ValueError):
+    if there is None:
         return Check(subject, "clock", None, f"{url} answers without a Date")
-    there = there if there.tzinfo else there.replace(tzinfo=UTC)
     apart = abs((datetime.now(UTC) - there).total_seconds())
     ok = apart <= MAX_CLOCK_SECONDS
     return Check(subject, "clock", ok, f"{apart:.0f} s apart" + ("" if ok else ": set this machine's clock (NTP)"))

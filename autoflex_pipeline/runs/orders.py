@@ -164,6 +164,7 @@ def _note_missing(
         dealer_id,
         extract.not_found - outdated.get(dealer_id, frozenset()),
         now=context.clock(),
+        dms_now=context.apis.get(context.settings.dealer(dealer_id)).told_time,
         confirm_after=timedelta(minutes=context.settings.dealer(dealer_id).absence_confirm_minutes),
         another_was_found=another_was_found,
     )

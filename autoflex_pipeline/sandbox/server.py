@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from autoflex_pipeline.sandbox.autoflex.app import autoflex_app
 from autoflex_pipeline.sandbox.autoflex.dealers import SandboxDealer
@@ -24,7 +26,7 @@ from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
 from autoflex_pipeline.sandbox.claire.app import claire_app
 from autoflex_pipeline.sandbox.claire.faulty import ClaireFault
 from autoflex_pipeline.sandbox.claire.service import ClaireKey, ClaireService, Location
-from autoflex_pipeline.sandbox.wire import AbortableProtocol
+from autoflex_pipeline.sandbox.wire import AbortableProtocol, telling_time
 
 HOST = "127.0.0.1"
 START_SECONDS = 15
@@ -75,12 +77,20 @@ class RunningClaire(RunningServer):
 
 @contextmanager
 def running_autoflex(
-    data_dir: Path, dealers: Sequence[SandboxDealer], *, port: int = 0, faults: Sequence[AutoflexFault] = ()
+    data_dir: Path,
+    dealers: Sequence[SandboxDealer],
+    *,
+    port: int = 0,
+    faults: Sequence[AutoflexFault] = (),
+    told_time: Callable[[], datetime] | None = None,
 ) -> Iterator[RunningAutoflex]:
-    """Serve an Autoflex for the time of the block; port 0 takes a free one."""
+    """Serve an Autoflex for the time of the block; port 0 takes a free one.
+
+    ``told_time`` is the ``Date`` of its answers, where that is not to be this machine's time.
+    """
     service = AutoflexService(data_dir, dealers, faults)
     try:
-        server = _start(autoflex_app(service), port)
+        server = _start(autoflex_app(service), port, told_time)
         try:
             yield RunningAutoflex(server.url, server._server, server._thread, service)
         finally:
@@ -134,9 +144,10 @@ def _serve(app: FastAPI, port: int, on_started: Callable[[str], None]) -> None:
         listener.close()
 
 
-def _start(app: FastAPI, port: int) -> RunningServer:
+def _start(app: FastAPI, port: int, told_time: Callable[[], datetime] | None = None) -> RunningServer:
     listener = _listener(port)
-    server = uvicorn.Server(_config(app))
+    config = _config(app) if told_time is None else _config(telling_time(app, told_time), date_header=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox-server", daemon=True)
     thread.start()  # the socket listens already: a call that comes early waits in its queue
     return RunningServer(_url(listener), server, thread)
@@ -158,7 +169,7 @@ def _url(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+def _config(app: ASGIApp, *, date_header: bool = True) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
         app,
@@ -169,6 +180,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=date_header,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
     )

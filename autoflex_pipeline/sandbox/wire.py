@@ -6,11 +6,12 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime, formatdate
 from typing import Any
 
 from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HANG_SECONDS = 3600.0
@@ -30,6 +31,21 @@ class AbortableProtocol(HttpToolsProtocol):
         """Begin a request; put the transport where the answers below find it."""
         super().on_message_begin()
         self.scope["extensions"] = {"sandbox.transport": {"transport": self.transport}}
+
+
+def telling_time(app: ASGIApp, clock: Callable[[], datetime]) -> ASGIApp:
+    """The same app, whose ``Date`` is that of ``clock``, as of a server whose clock is not that of this machine."""
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(clock().astimezone(UTC), usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await app(scope, receive, send_dated)
+
+    return telling
 
 
 class ResetResponse(Response):

@@ -3,6 +3,9 @@
 An order that a complete extract lacks is asked for by id. Not found: it is missing. Still lacking in a later complete
 extract, at least ``absence_confirm_minutes`` after, again not found by id while another known id is found: its absence
 is confirmed, and staging makes it canceled. Coming back undoes that (see ``storing.sql``).
+
+The time in between is measured on this machine's clock and, where it tells, on the DMS's: when one of them jumped, the
+absence begins anew.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import duckdb
 
 from autoflex_pipeline.sources.needs import orders_to_ask_for
 
+TOLERANCE = timedelta(minutes=5)
+"""So much less may have passed on the DMS's clock: it is told in seconds, and by any of its servers."""
+
 
 def note_missing(
     connection: duckdb.DuckDBPyConnection,
@@ -21,10 +27,14 @@ def note_missing(
     numbers: Collection[str],
     *,
     now: datetime,
+    dms_now: datetime | None = None,
     confirm_after: timedelta,
     another_was_found: bool,
 ) -> list[str]:
-    """Record that these orders were not found by id; gives those whose absence is confirmed by that."""
+    """Record that these orders were not found by id; gives those whose absence is confirmed by that.
+
+    ``dms_now`` is the moment on the DMS's own clock; None when it does not tell.
+    """
     values = {"dealer_id": dealer_id, "numbers": sorted(numbers), "now": now}
     connection.execute(
         """
@@ -37,13 +47,14 @@ def note_missing(
         """
         INSERT INTO absence BY NAME
         SELECT appointment.dealer_id, appointment.dms_number,
-               $now::TIMESTAMPTZ AS first_missing_at, $now::TIMESTAMPTZ AS last_missing_at
+               $now::TIMESTAMPTZ AS first_missing_at, $dms_now::TIMESTAMPTZ AS first_missing_dms_at,
+               $now::TIMESTAMPTZ AS last_missing_at
         FROM appointment
         ANTI JOIN absence USING (dealer_id, dms_number)
         WHERE appointment.dealer_id = $dealer_id
           AND appointment.dms_number IN (SELECT unnest($numbers::VARCHAR[]))
         """,
-        values,
+        values | {"dms_now": dms_now},
     )
     # Never staged and no longer there: nothing can heal it any more.
     connection.execute(
@@ -59,6 +70,16 @@ def note_missing(
     )
     if not another_was_found:
         return []
+    latest = {"latest": now - confirm_after}
+    dms_latest = {"dms_now": dms_now, "dms_latest": dms_now and dms_now - confirm_after + TOLERANCE}
+    connection.execute(
+        """
+        UPDATE absence SET first_missing_at = $now, first_missing_dms_at = $dms_now
+        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+          AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_dms_at > $dms_latest
+        """,
+        values | latest | dms_latest,
+    )
     confirmed = connection.execute(
         """
         UPDATE absence SET confirmed_at = $now
@@ -66,7 +87,7 @@ def note_missing(
           AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_at < $now
         RETURNING dms_number
         """,
-        values | {"latest": now - confirm_after},
+        values | latest,
     ).fetchall()
     gone = [row[0] for row in confirmed]
     told = {"dealer_id": dealer_id, "gone": gone}

@@ -133,6 +133,9 @@ BOOKKEEPING: tuple[Table, ...] = (
             DEALER,
             NUMBER,
             Column("first_missing_at", "TIMESTAMPTZ", "When it was first found missing."),
+            Column(
+                "first_missing_dms_at", "TIMESTAMPTZ", "The same moment on the DMS's own clock; NULL when it told none."
+            ),
             Column("last_missing_at", "TIMESTAMPTZ", "When it was last found missing."),
             Column(
                 "confirmed_at", "TIMESTAMPTZ", "When its absence was confirmed; from then on it counts as canceled."

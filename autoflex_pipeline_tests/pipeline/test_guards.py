@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -156,6 +157,27 @@ def test_a_clock_that_jumps_while_a_run_is_under_way_confirms_no_absence(world: 
     held = world.held("50002")
     assert held is not None
     assert held["canceled"] is False
+
+
+def test_a_clock_that_jumps_ahead_between_two_runs_confirms_no_absence(world: World) -> None:
+    """Canceling waits an hour on the DMS's clock, too; what is believed is canceled an hour after the jump."""
+    load(world)
+    world.tick()
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.tick()
+    world.pass_time(minutes=70)
+    world.dms_behind = timedelta(minutes=69)
+    world.tick()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is False
+    assert not world.look()[JANSEN].reason.startswith("an absence to confirm")
+    world.pass_time(minutes=60)
+    assert world.look()[JANSEN].has_work
+    world.tick()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is True
 
 
 def test_a_warehouse_from_a_newer_version_is_refused(world: World) -> None:

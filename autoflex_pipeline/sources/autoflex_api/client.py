@@ -28,6 +28,7 @@ from autoflex_pipeline.vendor_http import (
     ACCEPTED_ENCODINGS,
     AnswerTooLargeError,
     certificate_problem,
+    date_of,
     one_line,
     pieces,
     tls_context,
@@ -120,6 +121,7 @@ class HttpClient:
         self._secrets = secrets
         self._deadline = deadline_seconds
         self.total = Tally()
+        self.told_time: datetime | None = None
         self._slots = threading.BoundedSemaphore(max_concurrency)
         self._rate = RateLimit(max_requests_per_second)
         self._not_before = 0.0
@@ -196,6 +198,7 @@ class HttpClient:
             except RuntimeError as error:  # httpx says so when another thread closed the client
                 problem, may_pass = type(error).__name__, False
         if response is not None:
+            self.told_time = date_of(response)
             return self._judge(response, body, what)
         self._check_open()
         raise _PassingError(problem) if may_pass else SourceError(f"{what}: {problem}")

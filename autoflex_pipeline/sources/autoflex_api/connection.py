@@ -95,6 +95,11 @@ class Connection:
         """How many requests were sent since it was opened, logins and repetitions included."""
         return self._http.total.requests
 
+    @property
+    def told_time(self) -> datetime | None:
+        """The moment on the DMS's own clock, as its newest answer told it; None when it tells none."""
+        return self._http.told_time
+
     def login(self, tally: Tally) -> Login:
         """A login that is valid now; logs in when there is none."""
         return self._session.current(tally)

@@ -91,6 +91,11 @@ class AutoflexApi:
         """Give up what still runs, close the connections, forget the token."""
         self.connection.close()
 
+    @property
+    def told_time(self) -> datetime | None:
+        """The moment on the DMS's own clock, as its newest answer told it; None when it tells none."""
+        return self.connection.told_time
+
     def open_orders(self) -> Reading:
         """The orders that are not invoiced, of every type; invoiced ones that come all the same are left out."""
         billed = dms_name("appointment", "is_billed")

@@ -24,6 +24,7 @@ from autoflex_pipeline.sandbox.autoflex.app import autoflex_app
 from autoflex_pipeline.sandbox.autoflex.service import AutoflexService
 from autoflex_pipeline.sandbox.claire.app import claire_app
 from autoflex_pipeline.sandbox.claire.service import ClaireKey, ClaireService
+from autoflex_pipeline.sandbox.wire import telling_time
 from autoflex_pipeline.settings import load_settings
 from autoflex_pipeline.sources.autoflex_api import client as autoflex_client
 from autoflex_pipeline.state import StateStore
@@ -68,7 +69,8 @@ class Site:
         self.autoflex = AutoflexService(folder / "autoflex", dealers, clock=lambda: self.now)
         keys = [ClaireKey("tests", CLAIRE_KEY, tuple(LOCATIONS.values()))]
         self.claire = ClaireService(folder / "claire", keys, clock=lambda: self.now)
-        wire.apps = {AUTOFLEX: autoflex_app(self.autoflex), CLAIRE: claire_app(self.claire)}
+        autoflex = telling_time(autoflex_app(self.autoflex), lambda: self.now)
+        wire.apps = {AUTOFLEX: autoflex, CLAIRE: claire_app(self.claire)}
         self.settings = load_settings(folder / "autoflex.toml")
         self.process = self._new_process()
 

@@ -47,12 +47,17 @@ def gone_from_quarantine(connection: duckdb.DuckDBPyConnection) -> list[tuple[st
     ).fetchall()
 
 
-def missing(connection: duckdb.DuckDBPyConnection, minutes: int, *, proof: bool = True) -> list[str]:
+def missing(
+    connection: duckdb.DuckDBPyConnection, minutes: int, *, proof: bool = True, on_dms: int | None = None
+) -> list[str]:
+    """Ask after ``minutes``, or ``on_dms`` minutes on the DMS's clock, which is a day behind."""
+    dms_first = FIRST - timedelta(days=1)
     return note_missing(
         connection,
         "jansen",
         ["7"],
         now=FIRST + timedelta(minutes=minutes),
+        dms_now=None if on_dms is None else dms_first + timedelta(minutes=on_dms),
         confirm_after=AN_HOUR,
         another_was_found=proof,
     )
@@ -73,6 +78,53 @@ def test_an_absence_is_confirmed_once_the_time_has_passed(connection: duckdb.Duc
     assert missing(connection, 60) == ["7"]
     assert connection.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "7")]
     assert next_confirmation(connection, "jansen", AN_HOUR) is None
+
+
+def test_an_absence_is_confirmed_by_both_clocks_however_far_they_are_apart(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    missing(connection, 0, on_dms=0)
+    assert missing(connection, 60, on_dms=55) == ["7"], "it is told in whole seconds, by any of the DMS's servers"
+
+
+@pytest.mark.parametrize("on_dms", [54, 1, 0, -600])
+def test_a_clock_that_jumped_since_makes_the_absence_begin_anew(
+    connection: duckdb.DuckDBPyConnection, on_dms: int
+) -> None:
+    """This machine's jumped ahead: the appointment was canceled a minute after it was first missing."""
+    missing(connection, 0, on_dms=0)
+    assert missing(connection, 60, on_dms=on_dms) == []
+    assert next_confirmation(connection, "jansen", AN_HOUR) == FIRST + 2 * AN_HOUR
+    assert missing(connection, 119, on_dms=on_dms + 59) == []
+    assert missing(connection, 120, on_dms=on_dms + 60) == ["7"]
+
+
+def test_an_absence_of_another_order_does_not_begin_anew(connection: duckdb.DuckDBPyConnection) -> None:
+    missing(connection, 0, on_dms=0)
+    note_missing(
+        connection, "pietersen", ["7"], now=FIRST, dms_now=FIRST, confirm_after=AN_HOUR, another_was_found=True
+    )
+    note_missing(connection, "jansen", ["8"], now=FIRST, dms_now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
+    missing(connection, 60, on_dms=0)
+    begun = connection.execute("SELECT dealer_id, dms_number, first_missing_at FROM absence ORDER BY ALL").fetchall()
+    assert begun == [("jansen", "7", FIRST + AN_HOUR), ("jansen", "8", FIRST), ("pietersen", "7", FIRST)]
+
+
+def test_a_confirmed_absence_does_not_begin_anew(connection: duckdb.DuckDBPyConnection) -> None:
+    missing(connection, 0, on_dms=0)
+    missing(connection, 60, on_dms=60)
+    missing(connection, 120, on_dms=0)
+    assert connection.execute("SELECT first_missing_at, confirmed_at FROM absence").fetchall() == [
+        (FIRST, FIRST + AN_HOUR)
+    ]
+
+
+@pytest.mark.parametrize(("first", "then"), [(None, 0), (0, None), (None, None)])
+def test_a_dms_that_did_not_tell_the_time_is_believed_by_this_machines_clock(
+    connection: duckdb.DuckDBPyConnection, first: int | None, then: int | None
+) -> None:
+    missing(connection, 0, on_dms=first)
+    assert missing(connection, 60, on_dms=then) == ["7"]
 
 
 def test_without_another_order_found_by_id_nothing_is_concluded(connection: duckdb.DuckDBPyConnection) -> None:

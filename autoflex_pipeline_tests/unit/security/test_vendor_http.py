@@ -6,13 +6,14 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflex_pipeline.vendor_http import AnswerTooLargeError, one_line, pieces, shown
+from autoflex_pipeline.vendor_http import AnswerTooLargeError, date_of, one_line, pieces, shown
 
 LIMIT = 1_000_000
 
@@ -30,6 +31,22 @@ class Wire(httpx.SyncByteStream):
 def answer(body: bytes, encoding: str | None, packet: int = 1400) -> httpx.Response:
     headers = {} if encoding is None else {"Content-Encoding": encoding}
     return httpx.Response(200, headers=headers, stream=Wire(body, packet))
+
+
+@pytest.mark.parametrize(
+    ("header", "moment"),
+    [
+        ("Tue, 24 Nov 2026 09:00:01 GMT", datetime(2026, 11, 24, 9, 0, 1, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:01 +0100", datetime(2026, 11, 24, 9, 0, 1, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 09:00:01 -0000", datetime(2026, 11, 24, 9, 0, 1, tzinfo=UTC)),
+        ("Tue, 24 Nov 99999 09:00:01 GMT", None),
+        ("gisteren", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_servers_own_clock_is_read_where_it_tells(header: str | None, moment: datetime | None) -> None:
+    assert date_of(httpx.Response(200, headers={} if header is None else {"Date": header})) == moment
 
 
 def raw_deflate(body: bytes) -> bytes:
