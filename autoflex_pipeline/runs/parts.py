@@ -111,7 +111,7 @@ def _read_parts(
         for dealer in dealers:
             want = to_follow(connection, dealer.id)
             if context.options.full:
-                want.reread = choose(*needs.parts_of_appointments(connection, dealer.id, first=None, last=None))
+                want.reread = choose(*needs.parts_of_open_orders(connection, dealer.id))
             elif dealer.id in due:
                 first, last = needs.two_days(context.today(dealer))
                 want.reread = choose(*needs.parts_of_appointments(connection, dealer.id, first=first, last=last))

@@ -189,6 +189,33 @@ def parts_of_appointments(
     return sorted(cars), sorted(parties)
 
 
+def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> tuple[list[str], list[str]]:
+    """Numbers of the cars, and of the parties, of all open appointments, and of orders that are about to be staged."""
+    cars, parties = parts_of_appointments(connection, dealer_id, first=None, last=None)
+    refers = (dms_name("appointment", "car_dms_number"), dms_name("appointment", "contractor_dms_number"))
+    new = [
+        numbers
+        for _, _, is_work, *numbers in _unfollowed(
+            connection, dealer_id, entity="order", part="relation", numbers=refers
+        )
+        if is_work
+    ]
+    new_cars = {car for car, _ in new if car}
+    people = connection.execute(
+        f"""
+        SELECT {_reference("record", dms_name("car", "driver_dms_number"))},
+               {_reference("record", dms_name("car", "owner_dms_number"))}
+        FROM sighting
+        JOIN raw_record ON raw_record.seq = sighting.raw_seq
+        WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'vehicle'
+          AND sighting.record_key IN (SELECT unnest($cars::VARCHAR[]))
+        """,
+        {"dealer_id": dealer_id, "cars": sorted(new_cars)},
+    ).fetchall()
+    new_parties = {contractor for _, contractor in new} | {number for row in people for number in row}
+    return sorted({*cars, *new_cars}), sorted({*parties, *(number for number in new_parties if number)})
+
+
 def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
     """Orders known to be open, also in quarantine or only in Claire, that a complete open list lacks: asked for by id.
 

@@ -183,6 +183,30 @@ def test_a_bad_row_waits_in_quarantine_beside_good_ones_and_heals_by_itself(worl
     assert world.query("SELECT DISTINCT state FROM quarantine") == [("healed",)]
 
 
+def test_a_full_pass_reads_the_people_of_an_order_that_heals_with_it(world: World) -> None:
+    """Its car was known already and the order not staged yet, so that it went without its driver to the next pass."""
+    load(world, orders=1)
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [order(50009, plan_date_from="32-10-2026", vehicle_id=7099)],
+            "vehicle": [vehicle(7099, driver_relation_id=3099)],
+            "relation": [relation(3099, last_name=None)],
+        },
+    )
+    world.tick(full=True)
+    assert world.held("50009") is None
+    world.autoflex.change(JANSEN, "order", 50009, plan_date_from="20261126T083000")
+    world.autoflex.change(JANSEN, "relation", 3099, last_name="Vries")
+    world.tick(full=True)
+    held = world.held("50009")
+    assert held is not None
+    assert ("driver", "3099") in [(one["customer_kind"], one["dms_nr"]) for one in held["customers"]]
+    sent = world.imports()
+    world.tick(full=True)
+    assert world.imports() == sent
+
+
 def test_a_row_without_a_key_leaves_quarantine_when_the_dms_no_longer_brings_it_and_may_come_back(
     world: World,
 ) -> None:
