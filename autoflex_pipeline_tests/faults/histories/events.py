@@ -29,6 +29,7 @@ KINDS = {
     "faults of Autoflex": tuple(f"fault of Autoflex: {kind}" for kind in AUTOFLEX_KINDS),
     "faults of Claire": tuple(f"fault of Claire: {kind}" for kind in CLAIRE_KINDS),
     "clock changes": ("order planned in the night of a clock change", "time passed over a night of a clock change"),
+    "clocks that jump": ("clock jumped ahead",),
     "edits during a run": ("edits during a run",),
 }
 """What the histories are about, and the events of which each consists. Kills are counted apart."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from autoflex_pipeline.sandbox.claire import statuses
@@ -14,6 +14,8 @@ from autoflex_pipeline_tests.faults.histories.model import DealerModel
 from autoflex_pipeline_tests.faults.histories.site import Site
 from autoflex_pipeline_tests.faults.histories.troubles import REFUSALS, Fault
 
+CONFIRM_AFTER = timedelta(minutes=55)
+"""An hour, less what clocks may be apart."""
 TAKEN = ("created", "updated", "unchanged")
 
 Reach = Literal["none", "tick", "full", "months"]
@@ -42,11 +44,15 @@ class Before:
 
 @dataclass
 class Judge:
-    """``history_was_sent``: dealers of which billed orders were asked for; the rest is what was seen so far."""
+    """``history_was_sent``: dealers of which billed orders were asked for; ``was_misled``: by a DMS that left out rows.
+
+    The rest is what was seen so far.
+    """
 
     site: Site
     dealers: dict[str, DealerModel]
     history_was_sent: set[str] = field(default_factory=set)
+    was_misled: set[str] = field(default_factory=set)
     _keys: set[str] = field(default_factory=set)
     _notes: dict[tuple[str, str], int] = field(default_factory=dict)
     _last: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -108,11 +114,23 @@ class Judge:
         self._keys.add(effect["idempotency_key"])
         assert place not in locked, f"work has started and keep_importing is off, and yet: {effect}"
         for change in effect["changes"]:
+            if change["field"] == "canceled" and change["new"]:
+                self._judge_cancel(*place)
             if change["field"] == "dms_notes" and change["new"]:
                 numbered = re.match(r"#(\d+) ", change["new"])
                 serial = int(numbered[1]) if numbered else 0
                 assert serial >= self._notes.get(place, 0), f"an older version after a newer one: {effect}"
                 self._notes[place] = serial
+
+    def _judge_cancel(self, location: str, number: str) -> None:
+        """An order that left the DMS is canceled an hour after it left at the earliest, whatever the clock says."""
+        dealer = next(dealer for dealer, place in LOCATIONS.items() if place == location)
+        order = self.dealers[dealer].orders[int(number)]
+        says_so = any(version["canceled"] for version in order.ever)
+        if order.row is not None or order.left_at is None or says_so or dealer in self.was_misled:
+            return
+        waited = self.site.time - order.left_at
+        assert waited >= CONFIRM_AFTER, f"{dealer}: {number} was canceled {waited} after it left the DMS"
 
     def settle(self, dealer: str, *, full: bool, waiting: int) -> None:
         """A run of the dealer left nothing to do, unless something waits."""

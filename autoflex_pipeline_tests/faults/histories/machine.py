@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +44,7 @@ GUARDED = ("guard_max_change", "no open work order at all", "came back without a
 """What a run says that the mass-change guard, or its sister for lines, stopped."""
 
 SPANS = ({"minutes": 1}, {"minutes": 11}, {"minutes": 61}, {"hours": 15}, {"hours": 25}, {"days": 5})
+JUMPS = (timedelta(minutes=3), timedelta(minutes=70), timedelta(hours=26))
 STARTED = ("Control started", "Calculating", "Car ready")
 MONTHS = ((date(2026, 10, 1), date(2026, 10, 31)), (date(2026, 11, 1), date(2026, 12, 31)))
 LATEST_CONVERGENCE = 4
@@ -121,6 +122,15 @@ class Histories(RuleBasedStateMachine):
         self.site.pass_time(**span)
         if self.site.now.astimezone(ZONE).utcoffset() != before:
             self.events["time passed over a night of a clock change"] += 1
+
+    @rule(span=st.sampled_from(JUMPS))
+    def clock_jumps(self, span: timedelta) -> None:
+        """The machine's clock is set ahead: no absence has lasted any longer."""
+        self.site.jump(span)
+        self.events["clock jumped ahead"] += 1
+        for dealer in self.dealers.values():
+            for order in dealer.orders.values():
+                order.missing_since = None
 
     @rule(edits=st.lists(edits, min_size=1, max_size=SEVERAL), full=st.booleans(), allow_mass_change=st.booleans())
     def run(self, edits: list[Edit], full: bool, allow_mass_change: bool) -> None:
@@ -288,6 +298,9 @@ class Histories(RuleBasedStateMachine):
             self.events.update(events_of(edit, self.dealers[edit.dealer], self._today()))
             for dealer, entity, number, row in self.dealers[edit.dealer].apply(edit):
                 given = copy_of(row)
+                if given is None and entity == "order":
+                    order = self.dealers[dealer].orders[number]
+                    order.left_at = order.left_at or self.site.time
                 if given is None:
                     store.delete(dealer, entity, str(number))
                 else:
@@ -350,6 +363,8 @@ class Histories(RuleBasedStateMachine):
             self.site.autoflex.faults.add(AutoflexFault(**fault))
             faulted.add(fault["dealer"])
             spoils_fields = fault["kind"] in ("field_missing", "field_type")
+            if spoils_fields or fault["kind"] in ("shift", "empty", "duplicate"):
+                self.judge.was_misled.add(fault["dealer"])
             if spoils_fields or fault["kind"] in ("shift", "empty"):
                 self.dealers[fault["dealer"]].distort(fault["endpoint"], fields=spoils_fields)
         for fault in claire:

@@ -60,6 +60,8 @@ class TrackedOrder(Tracked):
     owed: bool = False
     may_be_owed: bool = False
     missing_since: datetime | None = None
+    left_at: datetime | None = None
+    """When it was removed first since a run surely saw it, as the DMS knows the time."""
     lines_are_murky: bool = False
     """Whether a fault made up its lines: only a full pass reads them again when the order stays as it is."""
     lines_are_unread: bool = False
@@ -142,7 +144,7 @@ class DealerModel:
         good = self.good("order", row, today)
         order.saw(good, surely=sees)
         if sees:
-            order.missing_since = None
+            order.missing_since = order.left_at = None
         if good is not None:
             order.may_be_owed |= is_open
             if sees:

@@ -64,12 +64,15 @@ class Site:
     def __init__(self, folder: Path, wire: Wire, watch: Stopwatch) -> None:
         self.folder, self.wire, self.watch = folder, wire, watch
         self.now = STARTS[0]
+        """The time on the clock of the machine that the product runs on."""
+        self.ahead = timedelta(0)
+        """By how much that clock has jumped ahead of the time."""
         self._meanwhile: tuple[int, Callable[[], object]] | None = None
         dealers = [sandbox_dealer(dealer_id) for dealer_id in LOCATIONS]
-        self.autoflex = AutoflexService(folder / "autoflex", dealers, clock=lambda: self.now)
+        self.autoflex = AutoflexService(folder / "autoflex", dealers, clock=lambda: self.time)
         keys = [ClaireKey("tests", CLAIRE_KEY, tuple(LOCATIONS.values()))]
-        self.claire = ClaireService(folder / "claire", keys, clock=lambda: self.now)
-        autoflex = telling_time(autoflex_app(self.autoflex), lambda: self.now)
+        self.claire = ClaireService(folder / "claire", keys, clock=lambda: self.time)
+        autoflex = telling_time(autoflex_app(self.autoflex), lambda: self.time)
         wire.apps = {AUTOFLEX: autoflex, CLAIRE: claire_app(self.claire)}
         self.settings = load_settings(folder / "autoflex.toml")
         self.process = self._new_process()
@@ -106,9 +109,19 @@ class Site:
         self.settings = self.settings.model_copy(update={"dealers": dealers})
         self.restart()
 
+    @property
+    def time(self) -> datetime:
+        """What time it is, as the vendors know it."""
+        return self.now - self.ahead
+
     def pass_time(self, **span: float) -> None:
-        """The clock moves forward."""
+        """The clock moves forward, as time does."""
         self.now += timedelta(**span)
+
+    def jump(self, span: timedelta) -> None:
+        """The clock jumps ahead, and no time passes."""
+        self.now += span
+        self.ahead += span
 
     def after_requests(self, count: int | None, do: Callable[[], object] = lambda: None) -> None:
         """Do something once, as soon as so many requests more were answered; None: nothing."""
