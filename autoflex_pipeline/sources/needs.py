@@ -124,7 +124,8 @@ def lines_to_reread(
     """Unchanged open orders whose lines are read again, because the DMS does not say when they change.
 
     Those with a line in quarantine come first, then today's and tomorrow's, then up to 7 days ahead, then the rest in
-    rotation, up to ``budget`` orders. ``everything``: all open orders, whatever the DMS says of changes.
+    rotation, up to ``budget`` orders. ``everything``: all open orders, whatever the DMS says of changes, and those that
+    are yet to be staged: a run that died may have read their lines long ago.
     """
     rows = connection.execute(
         """
@@ -164,7 +165,8 @@ def lines_to_reread(
             "limit": 2**31 if everything else budget,
         },
     ).fetchall()
-    return [row[0] for row in rows]
+    unstaged = _unstaged_orders(connection, dealer_id) if everything else []
+    return list(dict.fromkeys(row[0] for row in [*rows, *unstaged]))
 
 
 def parts_of_appointments(
@@ -190,17 +192,10 @@ def parts_of_appointments(
 
 
 def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> tuple[list[str], list[str]]:
-    """Numbers of the cars, and of the parties, of all open appointments, and of orders that are about to be staged."""
+    """Numbers of the cars, and of the parties, of all open appointments, and of orders that are yet to be staged."""
     cars, parties = parts_of_appointments(connection, dealer_id, first=None, last=None)
-    refers = (dms_name("appointment", "car_dms_number"), dms_name("appointment", "contractor_dms_number"))
-    new = [
-        numbers
-        for _, _, is_work, *numbers in _unfollowed(
-            connection, dealer_id, entity="order", part="relation", numbers=refers
-        )
-        if is_work
-    ]
-    new_cars = {car for car, _ in new if car}
+    orders = _unstaged_orders(connection, dealer_id)
+    new_cars = {car for _, car, _ in orders if car}
     people = connection.execute(
         f"""
         SELECT {_reference("record", dms_name("car", "driver_dms_number"))},
@@ -212,8 +207,25 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
         """,
         {"dealer_id": dealer_id, "cars": sorted(new_cars)},
     ).fetchall()
-    new_parties = {contractor for _, contractor in new} | {number for row in people for number in row}
+    new_parties = {contractor for *_, contractor in orders} | {number for row in people for number in row}
     return sorted({*cars, *new_cars}), sorted({*parties, *(number for number in new_parties if number)})
+
+
+def _unstaged_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Rows:
+    """Number, car and contractor of the work orders whose newest version this run read, or one that died before."""
+    return connection.execute(
+        f"""
+        SELECT sighting.record_key,
+               {_reference("record", dms_name("appointment", "car_dms_number"))},
+               {_reference("record", dms_name("appointment", "contractor_dms_number"))}
+        FROM sighting
+        JOIN raw_record ON raw_record.seq = sighting.raw_seq
+        WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
+          AND sighting.raw_seq > coalesce((SELECT raw_seq FROM staged WHERE entity = 'order'), -1)
+          AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
 
 
 def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
