@@ -290,11 +290,8 @@ class Histories(RuleBasedStateMachine):
     def _do(self, edits: Any) -> None:
         store = self.site.autoflex.store
         for edit in edits:
-            if isinstance(edit, Put) and edit.entity == "order" and edit.fields.get("notes") is not None:
-                # Each note has a number of its own, so that an older version is told from a newer one.
-                self.serial += 1
-                noted = {"notes": f"#{self.serial} {edit.fields['notes']}"}
-                edit = Put(edit.dealer, edit.entity, edit.number, edit.fields | noted)
+            if isinstance(edit, Put) and edit.entity == "order":
+                edit = self._noted(edit)
             self.events.update(events_of(edit, self.dealers[edit.dealer], self._today()))
             for dealer, entity, number, row in self.dealers[edit.dealer].apply(edit):
                 given = copy_of(row)
@@ -305,6 +302,16 @@ class Histories(RuleBasedStateMachine):
                     store.delete(dealer, entity, str(number))
                 else:
                     store.put(dealer, entity, str(number), given)
+
+    def _noted(self, edit: Put) -> Put:
+        """Each note has a number of its own, so that an older version is told from a newer one."""
+        order = self.dealers[edit.dealer].tracked("order", edit.number)
+        is_used_again = order.row is None and bool(order.ever)
+        note = edit.fields.get("notes", "Klant wacht" if is_used_again else None)
+        if note is None:
+            return edit
+        self.serial += 1
+        return Put(edit.dealer, edit.entity, edit.number, edit.fields | {"notes": f"#{self.serial} {note}"})
 
     def _run(
         self,
