@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 
+from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.orders import read_open_orders
+from autoflex_pipeline.runs.parts import read_lines
 from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, line, load, order, relation, vehicle
 
@@ -205,6 +208,22 @@ def test_a_full_pass_reads_the_people_of_an_order_that_heals_with_it(world: Worl
     sent = world.imports()
     world.tick(full=True)
     assert world.imports() == sent
+
+
+def test_a_full_pass_reads_the_lines_of_orders_that_a_run_which_died_has_stored_and_not_staged(world: World) -> None:
+    """Their lines were reordered since; the DMS does not say so, and the pass read only those of staged orders anew."""
+    load(world, orders=1)
+    world.autoflex.set_switches(JANSEN, last_modified="absent")
+    died = world.installation.run_context("a run that dies", RunOptions())
+    read_open_orders(died)
+    read_lines(died)
+    world.installation.end_run()
+    for number, place in ((5000101, 2), (5000102, 1)):
+        world.autoflex.change(JANSEN, "order_line", number, line_number=place)
+    world.tick(full=True)
+    held = world.held("50001")
+    assert held is not None
+    assert [each["dms_nr"] for each in held["interventions"]] == ["5000102", "5000101"]
 
 
 def test_a_row_without_a_key_leaves_quarantine_when_the_dms_no_longer_brings_it_and_may_come_back(
