@@ -80,7 +80,11 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         "sources/needs.py::orders_to_ask_for": (READING + "test_asking.py",),
         "sources/needs.py::open_in_claire_only": (READING + "test_asking.py",),
         "runs/orders.py::_another_known_order": (READING + "test_proof.py",),
-        "sources/storing.py": (READING + "test_storing.py", READING + "test_absence.py"),
+        "sources/storing.py": (
+            READING + "test_storing.py",
+            READING + "test_absence.py",
+            READING + "test_lost_records.py",
+        ),
         "sources/storing.sql": (READING + "test_storing.py", READING + "test_absence.py"),
     },
 }
