@@ -79,7 +79,10 @@ def run_share(count: int, seed: int) -> Share:
     started = time.monotonic()
     with TemporaryDirectory() as folder:
         summary = Path(folder) / "summary.json"
-        own = {"HISTORIES": str(count), "HISTORIES_SEED": str(seed), "HISTORIES_SUMMARY": str(summary)}
+        own = {
+            "HISTORIES": str(count), "HISTORIES_SEED": str(seed), "HISTORIES_SUMMARY": str(summary),
+            "PYTHONHASHSEED": "0",  # in which order the numbers of a set are asked for decides which one a fault hits
+        }  # fmt: skip
         command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:logging", str(HERE)]
         ended = subprocess.run(
             command, cwd=HERE.parents[2], env=os.environ | own, check=False, text=True,

@@ -53,6 +53,13 @@ def test_row_that_moved_up_over_a_page_break_is_found_by_reading_again() -> None
     assert next(record.text for record in result.records if record.key == "2") == "2/1"
 
 
+def test_a_row_that_comes_again_later_keeps_its_place_and_has_its_last_content() -> None:
+    """Lines with one line_number stood in Claire in the order of their repetition; a random history found it."""
+    rows = [*rows_of(1, 2, 3, 4), ("1", 1), ("2", 0)]
+    result = crawl("order_line", server(rows), ONE_BY_ONE)
+    assert [record.text for record in result.records] == ["1/1", "2/0", "3/0", "4/0"]
+
+
 def test_list_that_never_stops_moving_is_read_three_times_at_most() -> None:
     rows = rows_of(*range(9))
     asked = []
