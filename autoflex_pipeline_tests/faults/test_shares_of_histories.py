@@ -38,7 +38,7 @@ def test_a_share_that_fails_shows_what_it_printed_and_the_others_are_summed_up(
     assert "failed: [2]" in printed
 
 
-def test_thousands_of_histories_in_which_a_kind_of_event_did_not_occur_are_a_failure(
+def test_hundreds_of_histories_in_which_a_kind_of_event_did_not_occur_are_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("HISTORIES_BLOB", raising=False)
@@ -46,11 +46,8 @@ def test_thousands_of_histories_in_which_a_kind_of_event_did_not_occur_are_a_fai
     monkeypatch.setattr(
         histories, "run_share", lambda count, seed: Share(seed, 0, "", 0.1, Counter(histories=count, killed=1), seen)
     )
-    assert histories.main(3_000) == 0
+    assert histories.main(200) == 0
     del seen["order unbilled"]
-    assert histories.main(3_000) == 1
+    assert histories.main(200) == 1
     assert "of these kinds nothing occurred: orders unbilled" in capsys.readouterr().out
-    assert histories.main(100) == 0, "of some hundred none may have it"
-    del seen["lines reordered"]
-    assert histories.main(100) == 1
-    assert "of these kinds nothing occurred: reorderings" in capsys.readouterr().out
+    assert histories.main(100) == 0, "a few may lack something"

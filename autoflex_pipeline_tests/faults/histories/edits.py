@@ -151,6 +151,8 @@ def _number(entity: Entity) -> st.SearchStrategy[int]:
     return st.sampled_from((*numbers[: len(numbers) // 2], *numbers))
 
 
+_BILLS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(({"is_invoiced": 1}, {"is_invoiced": 0}))
+
 edits: st.SearchStrategy[Edit] = st.one_of(
     _puts("order"),
     _puts("order"),
@@ -168,4 +170,6 @@ edits: st.SearchStrategy[Edit] = st.one_of(
         _number("order"),
         st.tuples(*[st.sampled_from((1, 2, 3, 3, 7, None))] * 3),
     ),
+    # Of few orders, so that a billed one is met again.
+    st.builds(Put, st.sampled_from(DEALERS), st.just("order"), st.sampled_from(ORDERS[:2]), _BILLS),
 )
