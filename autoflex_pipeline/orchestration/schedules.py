@@ -35,8 +35,9 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         default_status=status,
         description=(
             "Looks at every dealer's open orders each minute and starts a sync of those that have changes or due work. "
-            "When none has, the skip reason says what was looked at. Never two at once. After a run that a blocking "
-            "check stopped it waits 5, then 15, then 60 minutes; a sync that a person launches goes at once."
+            "When none has, the skip reason says what was looked at. Never two at once. After a run that the check "
+            "follows_the_model stopped it waits 5, then 15, then 60 minutes; a sync that a person launches goes at "
+            "once."
         ),
     )
     def every_minute(

@@ -10,8 +10,9 @@ from autoflex_pipeline.alerts.kinds import Trouble, Watched, trouble
 from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.errors import PipelineError
 from autoflex_pipeline.orchestration.checks import ACCOUNTS_CHECK, DEALER_CHECK
+from autoflex_pipeline.orchestration.jobs import NIGHTLY, SYNC
 from autoflex_pipeline.orchestration.resources import Installation
-from autoflex_pipeline.orchestration.stopped import ENDED, stopping_checks, stops_run
+from autoflex_pipeline.orchestration.stopped import ENDED, is_accounts, stopping_checks, stops_run
 from autoflex_pipeline.settings import Severity
 from autoflex_pipeline.state.alerts import AlertKey
 
@@ -69,17 +70,23 @@ def sensors(
 def _jobs(instance: dg.DagsterInstance, job_names: Sequence[str]) -> Iterator[Watched]:
     """How the newest run of each job that came to its end did; a job without one tells nothing.
 
-    Neither does one that a check stopped: the check tells of it, and whether an earlier failure is over is not known.
+    Neither does one that a check stopped and tells of: whether an earlier failure is over is not known.
     """
     for name in (*job_names, FROM_THE_UI):
         newest = instance.get_run_records(dg.RunsFilter(job_name=name, statuses=ENDED), limit=1)
         for record in newest:
             failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
-            if failed and stopping_checks(instance, record.dagster_run.run_id):
+            if failed and _is_told_by_checks(name, stopping_checks(instance, record.dagster_run.run_id)):
                 continue
             detail = f"run {record.dagster_run.run_id[:8]}"
             subject = "chosen assets" if name == FROM_THE_UI else name
             yield Watched(AlertKey("", "run_failed", subject), trouble("run_failed", detail=detail) if failed else None)
+
+
+def _is_told_by_checks(job_name: str, checks: Sequence[str]) -> bool:
+    """Whether what these checks stopped is told already: by themselves, or of the tick's dealers by the state store."""
+    others = [check for check in checks if not is_accounts(check)]
+    return bool(others) or (bool(checks) and job_name in (SYNC, NIGHTLY))
 
 
 def _checks(instance: dg.DagsterInstance, check_keys: Sequence[dg.AssetCheckKey]) -> Iterator[Watched]:

@@ -44,10 +44,15 @@ def stopping_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...
     )
 
 
-def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
-    """How the newest runs of the job were stopped; None when the newest was not, whatever became of it.
+def is_accounts(check: str) -> bool:
+    """Whether it is the check that holds back its own dealers, ``check`` as in ``asset: check``."""
+    return check.endswith(f": {ACCOUNTS_CHECK}")
 
-    Records that do not add up hold back their own dealers: the schedule goes on with the others.
+
+def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
+    """How the newest runs of the job were stopped, so that the next has to wait; None when the newest was not.
+
+    Not by records that do not add up: those hold back their own dealers, and the schedule goes on with the others.
     """
     records = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=ENDED), limit=MOST_COUNTED)
     found = list(takewhile(bool, (_stopping(instance, record.dagster_run) for record in records)))
@@ -60,4 +65,4 @@ def stopped(instance: dg.DagsterInstance, job_name: str) -> Stopped | None:
 
 def _stopping(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, ...]:
     found = stopping_checks(instance, run.run_id) if run.status == dg.DagsterRunStatus.FAILURE else ()
-    return tuple(check for check in found if not check.endswith(f": {ACCOUNTS_CHECK}"))
+    return tuple(check for check in found if not is_accounts(check))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import duckdb
 
@@ -19,8 +19,8 @@ def note_lost(context: RunContext, dealer_ids: Collection[str]) -> None:
             set_mark(state, LOST, lost | dict.fromkeys(dealer_ids, context.run_id))
 
 
-def check_accounts(context: RunContext) -> list[str]:
-    """The dealers whose records do not add up: in this run, or in an earlier one and not mended since.
+def check_accounts(context: RunContext) -> dict[str, str]:
+    """The dealers whose records do not add up, in this run or in an earlier one and not mended since; each with why.
 
     They are remembered: a later run need not see the lost records again, and a resend does not account at all.
     """
@@ -36,19 +36,23 @@ def check_accounts(context: RunContext) -> list[str]:
         now = dict.fromkeys(unbalanced_dealers(connection, context.run_id), context.run_id) | still | lost
         if now != known:
             set_mark(state, UNACCOUNTED, now)
-    return sorted(now)
+    return _reasons(now)
 
 
 def unaccounted(context: RunContext) -> dict[str, str]:
     """By id of a dealer that may be sent nothing, why."""
     with context.state.begin() as state:
         known: dict[str, str] = mark(state, UNACCOUNTED) or {}
+    return _reasons(known)
+
+
+def _reasons(known: Mapping[str, str]) -> dict[str, str]:
     return {
         dealer_id: (
             f"dealer {dealer_id!r}: its records do not add up (check nothing_vanishes of run {run_id}): nothing is "
             "sent for it; this is a defect of this program: report it with that run's id"
         )
-        for dealer_id, run_id in known.items()
+        for dealer_id, run_id in sorted(known.items())
     }
 
 

@@ -103,11 +103,11 @@ def account(context: RunContext) -> Accounted:
     what happens to one dealer changes nothing for another.
     """
     unbalanced = check_accounts(context)
-    ends_run = bool(context.dealers) and all(dealer.id in unbalanced for dealer in context.dealers)
+    ends_run = all(dealer.id in unbalanced for dealer in context.dealers)
     if ends_run:
-        _keep_back(context, unaccounted(context))
+        _keep_back(context, unbalanced)
         close_run(context, {})
-    return Accounted(unbalanced, ends_run)
+    return Accounted(list(unbalanced), ends_run)
 
 
 def _keep_back(context: RunContext, reasons: Mapping[str, str]) -> None:

@@ -121,12 +121,13 @@ def _reference(record: str, name: str) -> str:
 def lines_to_reread(
     connection: duckdb.DuckDBPyConnection, dealer_id: str, *, today: date, budget: int, everything: bool
 ) -> list[str]:
-    """Unchanged open orders whose lines are read again, because the DMS does not say when they change.
+    """Open orders whose lines were read and are read again, because the DMS does not say when they change.
 
-    Those with a line in quarantine come first, then today's and tomorrow's, then up to 7 days ahead, then the rest in
-    rotation, up to ``budget`` orders. ``everything``: all open orders, whatever the DMS says of changes, and those that
-    are yet to be staged: a run that died may have read their lines long ago.
+    Those that are yet to be staged come first (a run that died has read their lines, who knows when), then those with a
+    line in quarantine, then today's and tomorrow's, then up to 7 days ahead, then the rest in rotation, up to
+    ``budget`` orders. ``everything``: all open orders, whatever the DMS says of changes.
     """
+    limit = 2**31 if everything else budget
     rows = connection.execute(
         """
         SELECT appointment.dms_number
@@ -162,11 +163,13 @@ def lines_to_reread(
             "dealer_id": dealer_id,
             "today": today,
             "everything": everything,
-            "limit": 2**31 if everything else budget,
+            "limit": limit,
         },
     ).fetchall()
-    unstaged = _unstaged_orders(connection, dealer_id) if everything else []
-    return list(dict.fromkeys(row[0] for row in [*rows, *unstaged]))
+    to_be_staged = _orders_to_be_staged(connection, dealer_id, rejected=everything)
+    new = [order for order, _, _, modified in to_be_staged if everything or not modified]
+    followed = followed_orders(connection, dealer_id, "order_line") if new else set()
+    return list(dict.fromkeys([*(order for order in new if order in followed), *(row[0] for row in rows)]))[:limit]
 
 
 def parts_of_appointments(
@@ -192,10 +195,13 @@ def parts_of_appointments(
 
 
 def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> tuple[list[str], list[str]]:
-    """Numbers of the cars, and of the parties, of all open appointments, and of orders that are yet to be staged."""
+    """Numbers of the cars, and of the parties, of all open appointments, and of what may be one after this run.
+
+    The people of a car are those of its staged version and of its newest one.
+    """
     cars, parties = parts_of_appointments(connection, dealer_id, first=None, last=None)
-    orders = _unstaged_orders(connection, dealer_id)
-    new_cars = {car for _, car, _ in orders if car}
+    orders = _orders_to_be_staged(connection, dealer_id, rejected=True)
+    cars = sorted({*cars, *(car for _, car, _, _ in orders if car)})
     people = connection.execute(
         f"""
         SELECT {_reference("record", dms_name("car", "driver_dms_number"))},
@@ -205,26 +211,36 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
         WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'vehicle'
           AND sighting.record_key IN (SELECT unnest($cars::VARCHAR[]))
         """,
-        {"dealer_id": dealer_id, "cars": sorted(new_cars)},
+        {"dealer_id": dealer_id, "cars": cars},
     ).fetchall()
-    new_parties = {contractor for *_, contractor in orders} | {number for row in people for number in row}
-    return sorted({*cars, *new_cars}), sorted({*parties, *(number for number in new_parties if number)})
+    numbers = {contractor for _, _, contractor, _ in orders} | {number for row in people for number in row}
+    return cars, sorted({*parties, *(number for number in numbers if number)})
 
 
-def _unstaged_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> Rows:
-    """Number, car and contractor of the work orders whose newest version this run read, or one that died before."""
+def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, *, rejected: bool) -> Rows:
+    """Number, car, contractor and last change of the work orders whose newest version is stored and not yet staged.
+
+    ``rejected``: also of those in quarantine, which a full pass judges once more. Not of those that the DMS does not
+    have: nothing is to be concluded from what else it does not have of them.
+    """
     return connection.execute(
         f"""
         SELECT sighting.record_key,
                {_reference("record", dms_name("appointment", "car_dms_number"))},
-               {_reference("record", dms_name("appointment", "contractor_dms_number"))}
+               {_reference("record", dms_name("appointment", "contractor_dms_number"))},
+               {_reference("record", dms_name("appointment", "modified_at"))}
         FROM sighting
         JOIN raw_record ON raw_record.seq = sighting.raw_seq
         WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
-          AND sighting.raw_seq > coalesce((SELECT raw_seq FROM staged WHERE entity = 'order'), -1)
+          AND (sighting.raw_seq > coalesce((SELECT raw_seq FROM staged WHERE entity = 'order'), -1)
+               OR $rejected AND sighting.record_key IN (
+                   SELECT dms_number FROM quarantine
+                   WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'))
+          AND sighting.record_key NOT IN (
+              SELECT record_key FROM nonexistent WHERE dealer_id = $dealer_id AND entity = 'order')
           AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
         """,
-        {"dealer_id": dealer_id},
+        {"dealer_id": dealer_id, "rejected": rejected},
     ).fetchall()
 
 

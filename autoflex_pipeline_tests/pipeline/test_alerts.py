@@ -13,6 +13,7 @@ import pytest
 from autoflex_pipeline.alerts.kinds import Watched, trouble
 from autoflex_pipeline.alerts.watching import watch
 from autoflex_pipeline.orchestration.build import build_definitions
+from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, partition_key
 from autoflex_pipeline.orchestration.resources import Installation
 from autoflex_pipeline.runs import steps
 from autoflex_pipeline.runs.guards import restore_marker
@@ -339,6 +340,34 @@ def test_a_run_that_ends_because_records_do_not_add_up_is_told_as_trouble_of_its
     assert receiver.changes == [("opened", "accounts")]
     assert receiver.alerts[0]["dealer_id"] == JANSEN
     assert minute(world, instance) is None, "the other dealer's run is started"
+
+
+def test_a_backfill_that_ends_because_records_do_not_add_up_is_told_as_a_failed_run(
+    world: World, receiver: Receiver, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next tick finds their place, so that the dealer shows nothing; and the history was not sent."""
+    load(world, orders=3)
+    monkeypatch.setattr(steps, "stage_entities", losing)
+    job = build_definitions(world.installation).resolve_job_def("backfill")
+    month = partition_key(JANSEN, "2026-11")
+    config = {"resources": {"options": {"config": {"dealers": [JANSEN], "deliver_history": True}}}}
+    tags = {RANGE_START: month, RANGE_END: month}
+    assert not job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=config).success
+    evaluate("alerts", world.installation, instance)
+    assert [(alert["kind"], alert["subject"]) for alert in receiver.alerts] == [("run_failed", "backfill")]
+
+
+def test_a_preview_that_ends_because_records_do_not_add_up_holds_nobody_back(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(world, orders=3)
+    job = build_definitions(world.installation).resolve_job_def("preview")
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "stage_entities", losing)
+        config = {"resources": {"options": {"config": {"dealers": [JANSEN], "dry_run": True}}}}
+        assert not job.execute_in_process(instance=instance, raise_on_error=False, run_config=config).success
+    assert world.look()[JANSEN].has_work
+    assert world.tick()[JANSEN]["delivery"]["created"] == 3
 
 
 def test_the_schedule_backs_off_after_runs_that_a_check_stopped_and_says_so(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from autoflex_pipeline.runs.context import RunOptions
 from autoflex_pipeline.runs.orders import read_open_orders
-from autoflex_pipeline.runs.parts import read_lines
+from autoflex_pipeline.runs.parts import read_lines, read_relations, read_vehicles
 from autoflex_pipeline_tests.commands import command
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, line, load, order, relation, vehicle
 
@@ -210,17 +212,76 @@ def test_a_full_pass_reads_the_people_of_an_order_that_heals_with_it(world: Worl
     assert world.imports() == sent
 
 
-def test_a_full_pass_reads_the_lines_of_orders_that_a_run_which_died_has_stored_and_not_staged(world: World) -> None:
-    """Their lines were reordered since; the DMS does not say so, and the pass read only those of staged orders anew."""
+def test_a_full_pass_reads_the_people_of_an_order_that_heals_by_itself(world: World) -> None:
+    """Its date is in range as days pass: no new version came, and its driver was as it was read long ago."""
+    load(world, orders=1)
+    world.autoflex.load(
+        JANSEN,
+        {
+            "order": [order(50009, vehicle_id=7099, plan_date_from="20281130T083000")],
+            "vehicle": [vehicle(7099, driver_relation_id=3099)],
+            "relation": [relation(3099, last_name="Oud")],
+        },
+    )
+    world.tick(full=True)
+    assert world.query("SELECT rule FROM quarantine") == [("date_out_of_range",)]
+    world.autoflex.change(JANSEN, "relation", 3099, last_name="Nieuw")
+    world.pass_time(days=10)
+    world.tick(full=True)
+    assert driver(world, "50009") == "van den Nieuw"
+
+
+def test_a_full_pass_reads_the_driver_whom_a_run_that_died_found_in_the_car(world: World) -> None:
+    load(world, orders=1)
+    world.tick()
+    world.autoflex.load(JANSEN, {"relation": [relation(3099, last_name="Oud")]})
+    world.autoflex.change(JANSEN, "vehicle", 7001, driver_relation_id=3099)
+    read_and_die(world)
+    world.autoflex.change(JANSEN, "relation", 3099, last_name="Nieuw")
+    world.tick(full=True)
+    assert driver(world, "50001") == "van den Nieuw"
+
+
+def driver(world: World, number: str) -> str | None:
+    held = world.held(number)
+    assert held is not None
+    return next((one["last_name"] for one in held["customers"] if one["customer_kind"] == "driver"), None)
+
+
+def read_and_die(world: World) -> None:
+    """A run that reads everything anew, stores it, and stages nothing."""
+    died = world.installation.run_context("a run that dies", RunOptions(full=True))
+    for read in (read_open_orders, read_lines, read_vehicles, read_relations):
+        read(died)
+    world.installation.end_run()
+
+
+def test_the_lines_of_an_order_that_is_missing_stay_after_a_run_that_died(world: World) -> None:
+    """A full pass asked for the lines of the version that was never staged, and found none: the order was emptied."""
+    load(world, orders=2)
+    world.tick(full=True)
+    world.autoflex.change(JANSEN, "order", 50001, notes="Anders")
+    read_and_die(world)
+    for number in (5000101, 5000102):
+        world.autoflex.delete(JANSEN, "order_line", number)
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.tick(full=True)
+    held = world.held("50001")
+    assert held is not None
+    assert (held["canceled"], [each["dms_nr"] for each in held["interventions"]]) == (False, ["5000101", "5000102"])
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_lines_of_orders_that_a_run_which_died_has_stored_and_not_staged_are_read_anew(
+    world: World, full: bool
+) -> None:
+    """They were reordered since; the DMS does not say so, and only the lines of staged orders were read anew."""
     load(world, orders=1)
     world.autoflex.set_switches(JANSEN, last_modified="absent")
-    died = world.installation.run_context("a run that dies", RunOptions())
-    read_open_orders(died)
-    read_lines(died)
-    world.installation.end_run()
+    read_and_die(world)
     for number, place in ((5000101, 2), (5000102, 1)):
         world.autoflex.change(JANSEN, "order_line", number, line_number=place)
-    world.tick(full=True)
+    world.tick(full=full)
     held = world.held("50001")
     assert held is not None
     assert [each["dms_nr"] for each in held["interventions"]] == ["5000102", "5000101"]

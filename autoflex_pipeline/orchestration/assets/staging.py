@@ -118,6 +118,7 @@ def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
             table, total = quarantine_table(connection)
             rejections = rejections_by_day(connection, run.clock())
         accounted = steps.account(run)
+        unbalanced = ", ".join(accounted.unbalanced)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": total,
@@ -127,12 +128,10 @@ def quarantine_asset(settings: OrchestrationSettings) -> dg.AssetsDefinition:
             check_results=[
                 dg.AssetCheckResult(
                     check_name=ACCOUNTS_CHECK,
-                    passed=not accounted.unbalanced,
+                    passed=not unbalanced,
                     # A warning does not block.
                     severity=dg.AssetCheckSeverity.ERROR if accounted.ends_run else dg.AssetCheckSeverity.WARN,
-                    description=f"does not add up for: {', '.join(accounted.unbalanced)}"
-                    if accounted.unbalanced
-                    else None,
+                    description=f"does not add up for: {unbalanced}" if unbalanced else None,
                 )
             ],
         )

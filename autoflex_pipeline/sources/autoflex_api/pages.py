@@ -240,8 +240,7 @@ def _broken_off(pages: list[Page], next_page: int, errors: list[SourceError | No
 def unite(entity: str, rounds: Sequence[Sequence[Row | Record]]) -> tuple[Record, ...]:
     """Distinct records in the order the DMS gave them, numbered from 1; of one key the last one read.
 
-    One that came twice in a round stands where it came first: what is given again comes later, at the end or on the
-    next page.
+    One that is given twice in a round keeps its first place, unless it belongs to another order by then.
     Records without a key are told apart by their text: as many equal ones stay as one reading held.
     """
     if len(rounds) == 1 and None not in (keys := {row.key for row in rounds[0]}) and len(keys) == len(rounds[0]):
@@ -253,8 +252,8 @@ def unite(entity: str, rounds: Sequence[Sequence[Row | Record]]) -> tuple[Record
             keyless[row.text] += row.key is None
             identity = (row.key, "", 0) if row.key is not None else (None, row.text, keyless[row.text])
             before = latest.get(identity)
-            first = before[0] if before is not None and before[1] == number else place
-            latest[identity] = (first, number, row)
+            keeps = before is not None and before[1] == number and before[2].parent == row.parent
+            latest[identity] = (before[0] if before is not None and keeps else place, number, row)
     return _numbered(entity, [row for _, _, row in sorted(latest.values(), key=lambda entry: entry[:2])])
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autoflex_pipeline.errors import SourceError
 from autoflex_pipeline.sources.autoflex_api import pages
-from autoflex_pipeline.sources.autoflex_api.pages import Page, Row, crawl
+from autoflex_pipeline.sources.autoflex_api.pages import Page, Record, Row, crawl, unite
 from autoflex_pipeline.sources.autoflex_api.workers import Workers
 from autoflex_pipeline_tests.unit.sources.fake_autoflex import FakeAutoflex, answers, error, fields_of, keys, order
 
@@ -58,6 +58,14 @@ def test_a_row_that_comes_again_later_keeps_its_place_and_has_its_last_content()
     rows = [*rows_of(1, 2, 3, 4), ("1", 1), ("2", 0)]
     result = crawl("order_line", server(rows), ONE_BY_ONE)
     assert [record.text for record in result.records] == ["1/1", "2/0", "3/0", "4/0"]
+
+
+def test_a_line_that_moves_to_another_order_while_they_are_read_stands_where_that_order_has_it() -> None:
+    def line(key: str, order: str) -> Record:
+        return Record("order_line", key, order, f"{key} of {order}", "order_line?filter=order_id", 1)
+
+    read = unite("order_line", [[line("m", "x"), line("a", "y"), line("m", "y"), line("c", "y")]])
+    assert [record.text for record in read] == ["a of y", "m of y", "c of y"]
 
 
 def test_list_that_never_stops_moving_is_read_three_times_at_most() -> None:
