@@ -82,10 +82,15 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         "runs/orders.py::_another_known_order": (READING + "test_proof.py",),
         "sources/storing.py": (
             READING + "test_storing.py",
+            READING + "test_overlapping_readings.py",
             READING + "test_absence.py",
             READING + "test_lost_records.py",
         ),
-        "sources/storing.sql": (READING + "test_storing.py", READING + "test_absence.py"),
+        "sources/storing.sql": (
+            READING + "test_storing.py",
+            READING + "test_overlapping_readings.py",
+            READING + "test_absence.py",
+        ),
     },
 }
 """What is tried: each module (or one function of it), and the fast tests that are to notice its mutants."""
