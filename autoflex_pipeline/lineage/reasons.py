@@ -223,7 +223,7 @@ def _absence(of: Situation, row: Row) -> str:
         return f"Autoflex no longer has it (confirmed {of.time(row['confirmed_at'])}): it counts as canceled."
     earliest = row["first_missing_at"] + timedelta(minutes=of.dealer.absence_confirm_minutes)
     return (
-        f"Autoflex does not have it since {of.time(row['first_missing_at'])}; when a sync after {of.time(earliest)} "
+        f"Autoflex did not have it on {of.time(row['first_missing_at'])}; when a sync after {of.time(earliest)} "
         "finds the same, it is canceled in Claire."
     )
 

@@ -4,8 +4,8 @@ An order that a complete extract lacks is asked for by id. Not found: it is miss
 extract, at least ``absence_confirm_minutes`` after, again not found by id while another known id is found: its absence
 is confirmed, and staging makes it canceled. Coming back undoes that (see ``storing.sql``).
 
-The time in between is measured on this machine's clock and, where it tells, on the DMS's: when one of them jumped, the
-absence begins anew.
+The time in between is measured on this machine's clock and, where it tells it, on the DMS's: when less has passed
+there, one of them has jumped, and the absence is counted anew.
 """
 
 from __future__ import annotations

@@ -132,7 +132,11 @@ BOOKKEEPING: tuple[Table, ...] = (
         (
             DEALER,
             NUMBER,
-            Column("first_missing_at", "TIMESTAMPTZ", "When it was first found missing."),
+            Column(
+                "first_missing_at",
+                "TIMESTAMPTZ",
+                "When it was first found missing, or found so after a clock had jumped.",
+            ),
             Column(
                 "first_missing_dms_at", "TIMESTAMPTZ", "The same moment on the DMS's own clock; NULL when it told none."
             ),

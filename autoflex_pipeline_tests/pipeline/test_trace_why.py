@@ -195,7 +195,7 @@ def test_gone_from_the_dms_before_claire_had_it(world: World) -> None:
     world.tick(dry_run=True)
     world.autoflex.delete(JANSEN, "order", 50001)
     world.tick(dry_run=True)
-    assert "Autoflex does not have it since 2026-11-24 10:00" in one(world)["why"]["notes"][0]
+    assert "Autoflex did not have it on 2026-11-24 10:00" in one(world)["why"]["notes"][0]
     world.pass_time(minutes=61)
     world.tick()
     state, text = why(world)

@@ -44,9 +44,9 @@ class Before:
 
 @dataclass
 class Judge:
-    """``history_was_sent``: dealers of which billed orders were asked for; ``was_misled``: by a DMS that left out rows.
+    """``history_was_sent``: dealers of which billed orders were asked for; the rest is what was seen so far.
 
-    The rest is what was seen so far.
+    ``was_misled`` are dealers whose DMS left out or distorted rows before: an absence may have begun with that.
     """
 
     site: Site

@@ -90,6 +90,17 @@ def test_an_answer_is_one_request_with_its_headers(dms: Dms) -> None:
     assert (dms.tally.requests, dms.client.total.requests, dms.waits) == (1, 1, [])
 
 
+def test_the_clock_of_the_dms_is_as_its_newest_answer_tells_it(dms: Dms) -> None:
+    def dated(second: int, status: int = 200) -> httpx.Response:
+        return httpx.Response(status, headers={"Date": f"Tue, 24 Nov 2026 09:00:{second:02} GMT"}, content=FINE.content)
+
+    told = [dms.client.told_time]
+    for replies in ([dated(1)], [dated(2, 503), dated(3)], [httpx.ConnectError("no"), dated(4)], [FINE]):
+        dms.get(*replies)
+        told.append(dms.client.told_time)
+    assert [moment and moment.second for moment in told] == [None, 1, 3, 4, None]
+
+
 def test_a_request_has_twenty_seconds_for_an_answer_and_five_to_connect(dms: Dms) -> None:
     dms.get(FINE)
     timeout = dms.requests[0].extensions["timeout"]
