@@ -18,6 +18,11 @@ from autoflex_pipeline.model.appointment import IS_WORKSHOP
 
 Rows = list[tuple[str, ...]]
 
+_IS_THERE = (
+    "sighting.record_key NOT IN (SELECT record_key FROM nonexistent WHERE dealer_id = $dealer_id AND entity = 'order')"
+)
+"""SQL: the DMS has the order. From what else it lacks of one that is missing nothing is concluded, as of its lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Followable:
@@ -106,6 +111,7 @@ def _unfollowed(
             WHERE sighting.dealer_id = $dealer_id AND sighting.entity = $entity
               AND sighting.record_key IS NOT NULL
               AND followed.raw_hash IS DISTINCT FROM sighting.raw_hash
+              AND ($entity <> 'order' OR {_IS_THERE})
         ) AS wanted
         ORDER BY wanted.record_key
         """,
@@ -220,8 +226,7 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
 def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, *, rejected: bool) -> Rows:
     """Number, car, contractor and last change of the work orders whose newest version is stored and not yet staged.
 
-    ``rejected``: also of those in quarantine, which a full pass judges once more. Not of those that the DMS does not
-    have: nothing is to be concluded from what else it does not have of them.
+    ``rejected``: also of those in quarantine, which a full pass judges once more.
     """
     return connection.execute(
         f"""
@@ -236,8 +241,7 @@ def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, 
                OR $rejected AND sighting.record_key IN (
                    SELECT dms_number FROM quarantine
                    WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'))
-          AND sighting.record_key NOT IN (
-              SELECT record_key FROM nonexistent WHERE dealer_id = $dealer_id AND entity = 'order')
+          AND {_IS_THERE}
           AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
         """,
         {"dealer_id": dealer_id, "rejected": rejected},
