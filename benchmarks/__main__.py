@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("staging", "delivery", "look", "trace", "sync")
+NAMES = ("staging", "delivery", "look", "trace", "sync", "memory")
 
 
 def main() -> int:
