@@ -19,7 +19,7 @@ SCREENSHOTS = {
     "quarantine-retry.png": "The report of quarantine_retry_report: each record, its rules and what to do",
     "claire-day.png": "Claire's list of the appointments of a day, with search by WO number and plate",
     "assets.png": "The asset graph, from Autoflex to Claire",
-    "schedules.png": "The schedules, switched on, with the skip reason of the last tick",
+    "schedules.png": "The schedules and sensors, switched on, and how each went last",
     "backfill-grid.png": "The backfill job: the months of a dealer, chosen",
     "preview-report.png": "The preview: what would be sent, field by field",
     "quarantine.png": "The asset quarantine: rejected records by rule",

@@ -148,6 +148,7 @@ def test_the_pages_that_the_documentation_shows_are_there(demo: Demo, page: Page
     shot(page, "quarantine")
     page.goto(f"{demo.dagster}/automation")
     expect(page.get_by_text("Every minute").first).to_be_visible()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(5)  # the switches come after the names
     shot(page, "schedules")
     page.goto(f"{demo.dagster}/asset-groups")
     expect(page.get_by_text("analysts").last).to_be_visible()
