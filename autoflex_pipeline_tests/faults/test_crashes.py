@@ -120,7 +120,10 @@ def try_each_name(
     """
     found: list[str] = []
     pairs = dict.fromkeys((step, crash.kind) for step, crash in crashes_in(steps))
-    for step, kind in [pair for pair in pairs if pair not in tried]:
+    for place, (step, kind) in enumerate([pair for pair in pairs if pair not in tried]):
+        if place % ROUNDS_OF_A_WORLD == 0:
+            begin(world)
+            whole_run(world, scenario, next(rounds))
         for number in itertools.islice(rounds, 2):
             ended = crash_and_recover(world, scenario, number, Crash(kind=kind, at_step=step))
             found += unclear(ended)
