@@ -125,11 +125,12 @@ def acknowledged_row(intent: Intent, claire_id: str, status: str, now: datetime)
 def _to_retry(
     candidate: Candidate, open_rows: list[dict[str, Any]], newest: int, acknowledged: dict[str, Any] | None
 ) -> Intent | None:
-    """The unanswered intent to send again: the newest one, and only while it is about the document as it is now."""
+    """The unanswered intent to send again: the newest one, not refused, while it is about the document as it is now."""
     if not open_rows:
         return None
     row = open_rows[-1]
-    if row["intent_number"] != newest or row["document_hash"] != candidate.document_hash:
+    is_newest = row["intent_number"] == newest and row["result"] is None
+    if not is_newest or row["document_hash"] != candidate.document_hash:
         return None
     return Intent(
         candidate,

@@ -184,6 +184,7 @@ class Sender:
         with self._state.begin() as state:
             ledger.append(state, [row for sent in answers for row in self._attempts(sent)])
             outbox.close_intents(state, *place, [closed for sent in answers if (closed := _closed(sent))], now)
+            outbox.note_refusals(state, *place, [_numbers(sent) for sent in answers if _is_refused_repetition(sent)])
             taken = [sent for sent in answers if sent.outcome.result in TAKEN]
             outbox.acknowledge(state, *place, [_acknowledged(sent, now) for sent in taken])
             outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in taken])
@@ -266,12 +267,20 @@ def _gathered(done: SimpleQueue[Sent | BaseException], left: int) -> list[Sent |
 
 def _closed(sent: Sent) -> tuple[str, int, str] | None:
     """How the intent ends; None while what Claire holds is unknown."""
-    number, intent_number = sent.intent.candidate.dms_number, sent.intent.intent_number
-    if sent.outcome.result in (*TAKEN, "rejected"):
-        return number, intent_number, sent.outcome.result
+    if sent.outcome.result in (*TAKEN, "rejected") and not _is_refused_repetition(sent):
+        return *_numbers(sent), sent.outcome.result
     if not sent.outcome.attempts and not sent.intent.is_retry:
-        return number, intent_number, "withdrawn"  # no request was made for it
+        return *_numbers(sent), "withdrawn"  # no request was made for it
     return None
+
+
+def _is_refused_repetition(sent: Sent) -> bool:
+    """Whether Claire refused the document, and may have taken it before: an earlier try had no answer."""
+    return sent.outcome.result == "rejected" and (sent.intent.is_retry or len(sent.outcome.attempts) > 1)
+
+
+def _numbers(sent: Sent) -> tuple[str, int]:
+    return sent.intent.candidate.dms_number, sent.intent.intent_number
 
 
 def _acknowledged(sent: Sent, now: datetime) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _not_delivered(of: Situation) -> Answer:
         )
     if of.disposition is not None and of.disposition["document_hash"] == of.document["document_hash"]:
         return _set_aside(of, of.disposition)
-    if of.unanswered:
+    if of.unanswered and of.unanswered[-1]["result"] is None:
         when = of.time(of.unanswered[-1]["created_at"])
         return (
             "unanswered",

@@ -64,7 +64,7 @@ intent = SqlTable(
     SqlColumn("fields_changed", Text, nullable=False, comment="JSON list of {field, old, new}."),
     SqlColumn("created_at", UtcMoment, nullable=False, comment="When it was made."),
     SqlColumn("run_id", String, nullable=False, comment="The run that made it."),
-    SqlColumn("answered_at", UtcMoment, comment="When Claire's answer was written down; empty until then."),
+    SqlColumn("answered_at", UtcMoment, comment="When it became known what Claire made of it; empty until then."),
     SqlColumn("result", String, comment="created, updated, unchanged, rejected, or superseded by a later one."),
     Index("intent_of_appointment", "dealer_id", "location_id", "dms_number", "intent_number", unique=True),
     comment="One row per document that was to be sent.",
@@ -115,6 +115,7 @@ _CLOSE = (
     .where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
     .values(answered_at=bindparam("now"), body=None, will_hold=None, result=bindparam("outcome"))
 )
+_REFUSE = update(intent).where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number")).values(result="rejected")
 _SUPERSEDE = (
     update(intent)
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
@@ -154,7 +155,7 @@ def idempotency_key(origin_name: str, dealer_id: str, location_id: str, dms_numb
 
 
 def open_numbers(connection: Connection, dealer_id: str, location_id: str) -> set[str]:
-    """The appointments of the dealer with an intent that has no answer."""
+    """The appointments of the dealer of which Claire may have taken an intent without saying so."""
     query = select(intent.c.dms_number).where(
         intent.c.dealer_id == dealer_id, intent.c.location_id == location_id, intent.c.answered_at.is_(None)
     )
@@ -164,7 +165,10 @@ def open_numbers(connection: Connection, dealer_id: str, location_id: str) -> se
 def open_intents(
     connection: Connection, dealer_id: str, location_id: str, dms_numbers: Collection[str]
 ) -> dict[str, Rows]:
-    """By appointment its intents without an answer, oldest first."""
+    """By appointment its intents that Claire may have taken without saying so, oldest first.
+
+    One of which ``result`` is known is not to be sent again, see ``note_refusals``.
+    """
     found: dict[str, Rows] = {}
     for some in _chunks(dms_numbers):
         query = (
@@ -223,6 +227,16 @@ def close_intents(
         connection.execute(
             _SUPERSEDE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in taken]
         )
+
+
+def note_refusals(connection: Connection, dealer_id: str, location_id: str, refused: Sequence[tuple[str, int]]) -> None:
+    """Note that intents (dms_number, intent_number) were refused of which an earlier try had no answer.
+
+    They stay open: Claire may have taken that try, whatever it, or something in front of it, says to the repetition.
+    """
+    rows: Rows = [{"of_appointment": dms_number, "number": number} for dms_number, number in refused]
+    if rows:
+        connection.execute(_REFUSE, [row | {"dealer": dealer_id, "location": location_id} for row in rows])
 
 
 def give_up_intents(connection: Connection, dealer_id: str, location_id: str, now: datetime) -> None:

@@ -189,6 +189,62 @@ def test_back_to_the_acknowledged_document_goes_although_equal_while_an_answer_i
     assert run.requests() == before
 
 
+def refuse_the_repetition(run: Bench, status: int = 422, *, in_another_run: bool = False) -> None:
+    """Claire takes the next document, its answer is lost, and the repetition is refused."""
+    refusal = {"kind": "status_before", "status": status, "times": 1}
+    if in_another_run:
+        run.deadline_seconds = 0.4
+        run.faults({"kind": "reset_after"})
+        assert run.deliver().counts["failed"] == 1
+        run.faults(refusal)
+        run.deadline_seconds = 10
+    else:
+        run.faults({"kind": "reset_after", "times": 1}, refusal | {"after": 1})
+    assert run.deliver().counts["rejected"] == 1
+    run.faults()
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+@pytest.mark.parametrize("in_another_run", [False, True], ids=["the same run", "another run"])
+def test_what_claire_took_without_an_answer_and_refused_when_it_was_repeated_is_not_forgotten(
+    run: Bench, status: int, in_another_run: bool
+) -> None:
+    """Found by the histories of seed 17: canceled later, the appointment stayed in Claire as if it were on."""
+    run.put("1")
+    refuse_the_repetition(run, status, in_another_run=in_another_run)
+    before = run.requests()
+    assert run.deliver().counts["rejected"] == 1
+    assert run.requests() == before, "what was refused is not sent again by itself"
+    run.put("1", is_canceled=True)
+    assert run.deliver().error is None
+    assert run.held("1")["canceled"] is True
+    assert [effect["result"] for effect in run.effects("1")] == ["created", "updated"]
+    before = run.requests()
+    run.deliver()
+    assert run.requests() == before
+
+
+def test_back_to_the_acknowledged_document_goes_after_the_repetition_of_another_was_refused(run: Bench) -> None:
+    run.put("1", dms_notes="A")
+    run.deliver()
+    run.put("1", dms_notes="B")
+    refuse_the_repetition(run)
+    assert run.held("1")["dms_notes"] == "B"
+    run.put("1", dms_notes="A")
+    assert run.deliver().counts["updated"] == 1
+    assert run.held("1")["dms_notes"] == "A"
+
+
+def test_resending_what_was_refused_when_it_was_repeated_is_a_new_intent(run: Bench) -> None:
+    """With the old key Claire would give the old answer for ever."""
+    run.put("1")
+    refuse_the_repetition(run)
+    keys = {row["idempotency_key"] for row in run.claire.service.store.request_log(0, 100)}
+    assert run.deliver(numbers=frozenset({"1"}), force=True).error is None
+    assert len({row["idempotency_key"] for row in run.claire.service.store.request_log(0, 100)} - keys) == 1
+    assert len(run.effects("1")) == 1
+
+
 def test_a_failed_document_is_sent_again_byte_for_byte_with_its_key(run: Bench) -> None:
     run.deadline_seconds = 0.4
     run.put("1")

@@ -29,6 +29,25 @@ def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(worl
     assert [other["canceled"] for other in others if other] == [False, False]
 
 
+def test_an_order_that_is_gone_is_canceled_though_claire_refused_the_repetition_of_what_it_had_taken(
+    world: World,
+) -> None:
+    """Found by the histories of seed 17: Claire never having answered well, it was taken for never having had it."""
+    load(world, orders=2)
+    world.claire.set_fault("reset_after", dms_nr="50001", times=1)
+    world.claire.set_fault("status_before", dms_nr="50001", status=422, after=1, times=1)
+    summary = world.run()
+    assert summary["dealers"][JANSEN]["delivery"]["rejected"] == 1
+    assert world.held("50001") is not None
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.run()
+    world.pass_time(minutes=61)
+    world.run()
+    held = world.held("50001")
+    assert held is not None
+    assert held["canceled"] is True
+
+
 def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:
     load(world, orders=3)
     row = world.autoflex.row(JANSEN, "order", 50002)

@@ -190,6 +190,18 @@ def test_sent_without_a_known_answer(world: World) -> None:
     assert "same key" in text
 
 
+def test_refused_when_it_was_repeated_and_changed_since(world: World) -> None:
+    load(world, orders=1)
+    world.tick(dry_run=True)
+    world.claire.set_fault("reset_after", times=1)
+    world.claire.set_fault("status_before", status=422, after=1, times=1)
+    world.tick()
+    assert why(world)[0] == "rejected"
+    world.autoflex.change(JANSEN, "order", 50001, notes="verbeterd")
+    world.tick(dry_run=True)
+    assert why(world) == ("not_due", "It was rejected and has changed since; the next sync sends it.")
+
+
 def test_gone_from_the_dms_before_claire_had_it(world: World) -> None:
     load(world, orders=2)
     world.tick(dry_run=True)

@@ -150,6 +150,20 @@ def test_an_older_one_without_an_answer_is_not_sent_again_after_a_newer_one_was_
     assert (intent.is_retry, intent.intent_number) == (False, 3)
 
 
+def test_what_was_refused_when_it_was_repeated_is_sent_again_with_another_key_and_counts_as_maybe_held(
+    state: Connection,
+) -> None:
+    first = one(make(state, "h1", projection(dms_mileage=1)))
+    outbox.note_refusals(state, *PLACE, [("7", 1)])
+    again = one(make(state, "h1", projection(dms_mileage=1)))
+    assert (again.is_retry, again.intent_number) == (False, 2)
+    assert again.idempotency_key != first.idempotency_key
+    outbox.close_intents(state, *PLACE, [("7", 2, "rejected")], NOW)
+    other = one(make(state, "h2", projection(dms_mileage=None)))
+    held = [each["document"].get("dms_mileage") for each in outbox.from_json(other.will_hold)]
+    assert held == [None, 1], "whether or not Claire took the try that had no answer"
+
+
 def test_while_an_intent_has_no_answer_a_document_goes_though_it_equals_what_claire_acknowledged(
     state: Connection,
 ) -> None:

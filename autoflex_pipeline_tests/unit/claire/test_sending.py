@@ -189,6 +189,16 @@ def test_what_claire_refused_is_set_aside_with_its_words(bench: Bench) -> None:
     assert (tally.results, tally.changes) == ({"7": "rejected"}, [])
 
 
+def test_what_claire_refused_stays_open_only_when_an_earlier_try_had_no_answer(bench: Bench) -> None:
+    bench.claire.outcomes |= {"7": outcome("rejected"), "8": outcome("rejected", "failed", "rejected")}
+    bench.claire.outcomes["9"] = outcome("rejected")
+    bench.send(bench.intent("7"), bench.intent("8"), bench.intent("9", is_retry=True))
+    assert bench.ends() == dict.fromkeys("789", "rejected")
+    with bench.begin() as state:
+        assert outbox.open_numbers(state, *PLACE) == {"8", "9"}
+    assert {number: state for number, (state, _, _) in bench.dispositions().items()} == dict.fromkeys("789", "rejected")
+
+
 def test_what_had_no_answer_stays_open_to_be_sent_again(bench: Bench) -> None:
     bench.claire.outcomes["7"] = outcome("failed", message="no answer within 15 s")
     tally = bench.send(bench.intent("7"))

@@ -180,6 +180,28 @@ def test_a_refusal_says_nothing_of_the_older_ones_without_an_answer(state: Conne
     assert answered(state) == {(*PLACES[0], "1", 2): "rejected"}
 
 
+def test_a_refused_repetition_stays_open_until_claire_takes_another_of_that_appointment(state: Connection) -> None:
+    outbox.add_intents(state, [*everywhere("1", 1, 2), *everywhere("2", 1)])
+    outbox.note_refusals(state, *PLACES[0], [])
+    outbox.note_refusals(state, *PLACES[0], [("1", 2), ("3", 1)])
+    refused = {
+        (*key, row["intent_number"])
+        for key in PLACES
+        for rows in outbox.open_intents(state, *key, ["1", "2"]).values()
+        for row in rows
+        if row["result"] is not None
+    }
+    assert refused == {(*PLACES[0], 2)}
+    assert outbox.refused_numbers(state, *PLACES[0], ["1", "2"]) == {"1"}
+    assert outbox.open_numbers(state, *PLACES[0]) == {"1", "2"}
+    outbox.add_intents(state, [intent("1", 3)])
+    outbox.close_intents(state, *PLACES[0], [("1", 3, "created")], LATER)
+    assert outbox.open_numbers(state, *PLACES[0]) == {"2"}
+    assert answered(state) == {(*PLACES[0], "1", 1): "superseded", (*PLACES[0], "1", 2): "superseded"} | {
+        (*PLACES[0], "1", 3): "created"
+    }
+
+
 def test_an_older_one_that_had_an_answer_keeps_it(state: Connection) -> None:
     outbox.add_intents(state, everywhere("1", 1, 2))
     outbox.close_intents(state, *PLACES[0], [("1", 1, "rejected")], LATER)
