@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from pyrate_limiter import Limiter, Rate
+
+from autoflex_pipeline.vendor_http import http_date
 
 PASSING_STATUSES = frozenset({408, 425, 429})
 """Besides every 5xx: answers that may be better next time."""
@@ -40,17 +41,15 @@ class RateLimit:
 def retry_after_seconds(value: str | None, now: datetime, longest: float) -> float | None:
     """Seconds that a ``Retry-After`` (a number, or a date) asks to wait from ``now``, 0 to ``longest``.
 
-    None when there is none, or none that can be read. A date without a zone is UTC, as HTTP has it.
+    None when there is none, or none that can be read.
     """
     if not value:
         return None
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
+        moment = http_date(value)
+        if moment is None:
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
     return min(max(seconds, 0.0), longest) if math.isfinite(seconds) else None

@@ -50,8 +50,13 @@ def certificate_problem(error: BaseException) -> str | None:
 
 def date_of(response: httpx.Response) -> datetime | None:
     """The server's own clock, by the ``Date`` of its answer, in whole seconds; None without one that can be read."""
+    return http_date(response.headers.get("date", ""))
+
+
+def http_date(text: str) -> datetime | None:
+    """The moment that a header's date tells, in UTC when it names no zone; None when it cannot be read."""
     try:
-        moment = parsedate_to_datetime(response.headers.get("date", ""))
+        moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
