@@ -79,8 +79,25 @@ def test_a_run_none_of_whose_dealers_adds_up_is_stopped_by_the_check_and_the_oth
     assert world.held("50001") is None
 
 
+def test_a_night_that_the_check_stops_has_made_its_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(world)
+    assert world.sync(JANSEN, dry_run=True)["ok"]
+    with monkeypatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(steps, "stage_entities", losing)
+        night = run_job(world, instance, "nightly", dealers=[JANSEN])
+        assert stopping_checks(instance, night.run_id) == ("quarantine: nothing_vanishes",)
+    assert "claire_deliveries" not in steps_of(night)
+    (copy,) = (world.folder / "data" / "backups").glob("*/warehouse.duckdb")
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM appointment").fetchall() == [(3,)]
+
+
 def run_sync(world: World, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
-    job = build_definitions(world.installation).resolve_job_def("sync")
+    return run_job(world, instance, "sync", **options)
+
+
+def run_job(world: World, instance: dg.DagsterInstance, name: str, **options: Any) -> dg.ExecuteInProcessResult:
+    job = build_definitions(world.installation).resolve_job_def(name)
     config = {"resources": {"options": {"config": options}}}
     return job.execute_in_process(instance=instance, raise_on_error=False, run_config=config)
 
