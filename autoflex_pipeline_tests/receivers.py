@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+ROUTE = '[[alerts]]\nname = "team"\nto = "webhook"\nquiet_minutes = 0\n[alerts.webhook]\nurl_env = "HOOK_URL"\n'
+"""To be added to a configuration, with the receiver's address in HOOK_URL."""
+
 
 @dataclass
 class Receiver:
