@@ -1,5 +1,5 @@
--- The appointments of one dealer whose document differs from what Claire acknowledged (or has an intent without an
--- answer, or is asked for), with what the policies need to know.
+-- The appointments of one dealer whose document differs from what Claire acknowledged (or has an intent of which is not
+-- known whether Claire took it, or is asked for), with what the policies need to know.
 SELECT
     d.dms_number, d.document_hash, d.appointment_date, d.first_seen_at, d.is_open,
     a.is_canceled,
@@ -38,7 +38,7 @@ LEFT JOIN (SELECT unnest($unanswered::VARCHAR[]) AS dms_number) u ON u.dms_numbe
 LEFT JOIN absence gone ON gone.dealer_id = d.dealer_id AND gone.dms_number = d.dms_number
 LEFT JOIN line_list lines ON lines.dealer_id = d.dealer_id AND lines.order_key = d.dms_number
 WHERE d.dealer_id = $dealer
-    AND (d.is_owed OR k.dms_number IS NOT NULL OR $force OR $history)
+    AND (d.is_owed OR k.dms_number IS NOT NULL OR u.dms_number IS NOT NULL OR $force OR $history)
     AND ($numbers IS NULL OR list_contains($numbers::VARCHAR[], d.dms_number))
     AND ($from IS NULL OR d.appointment_date BETWEEN $from AND $to)
     AND (k.document_hash IS DISTINCT FROM d.document_hash OR u.dms_number IS NOT NULL OR $force)

@@ -32,6 +32,9 @@ CANCELLED = "Cancelled"  # D
 NOT_STARTED = frozenset({"New entry", "Car in shop", CANCELLED})  # D
 RESULTS = frozenset({"created", "updated", "unchanged"})  # A
 REFUSED_STATUSES = frozenset({400, 409, 413, 422})
+NOT_LOOKED_AT = frozenset({425, 429})
+"""Claire is there, and the request had no effect: it was sent too early."""
+
 FAULTS_OF_ONE_DEALER = frozenset({403})
 """The location is outside the key's scope: that says nothing about the other locations of the key."""
 
@@ -52,7 +55,7 @@ MAX_STALLED_PAGES = 3
 TRIES_IN_A_DEADLINE = 4
 """A try that hangs is given up early enough for others within the deadline."""
 
-Result = Literal["created", "updated", "unchanged", "rejected", "failed", "pending"]
+Result = Literal["created", "updated", "unchanged", "rejected", "failed", "pending", "absent"]
 T = TypeVar("T")
 
 
@@ -65,10 +68,18 @@ class Attempt:
     http_status: int | None
     message: str | None
 
+    @property
+    def may_have_had_an_effect(self) -> bool:
+        """Whether Claire may have taken the document without saying so."""
+        return self.result == "failed" and self.http_status not in NOT_LOOKED_AT
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an import: the last attempt's result; ``claire_id`` and ``status`` when Claire took it."""
+    """What became of an import: the last attempt's result; ``claire_id`` and ``status`` when Claire took it.
+
+    ``absent``: it was to cancel an appointment that Claire, when asked, turned out never to have had.
+    """
 
     result: Result
     attempts: tuple[Attempt, ...] = ()
@@ -271,7 +282,7 @@ class ClaireConnection:
 
     def _note(self, error: _CallError, dealer_stop: DealerStop) -> None:
         """Tell the gate what the failed call says about the connection."""
-        if isinstance(error, _TransientError) and error.http_status not in (425, 429):
+        if isinstance(error, _TransientError) and error.http_status not in NOT_LOOKED_AT:
             self.gate.failed()
         else:
             self.gate.succeeded()

@@ -129,8 +129,8 @@ def _to_retry(
     if not open_rows:
         return None
     row = open_rows[-1]
-    is_newest = row["intent_number"] == newest and row["result"] is None
-    if not is_newest or row["document_hash"] != candidate.document_hash:
+    may_be_repeated = row["intent_number"] == newest and row["result"] is None
+    if not may_be_repeated or row["document_hash"] != candidate.document_hash:
         return None
     return Intent(
         candidate,

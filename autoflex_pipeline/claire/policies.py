@@ -15,7 +15,10 @@ EMPTIED_AT_LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An appointment whose document may have to go, with what the policies ask about it."""
+    """An appointment whose document may have to go, with what the policies ask about it.
+
+    ``is_unanswered``: a try had no answer, and none since tells whether Claire took it.
+    """
 
     dms_number: str
     document_hash: str
@@ -36,6 +39,11 @@ class Candidate:
     def is_known_to_claire(self) -> bool:
         """Whether Claire has it, or may have it."""
         return self.is_acknowledged or self.is_unanswered
+
+    @property
+    def may_have_nothing_to_cancel(self) -> bool:
+        """Whether it is gone from the DMS and Claire may never have had it: then nothing is sent."""
+        return self.is_gone and not self.is_acknowledged
 
     @property
     def cancels_or_redates(self) -> bool:

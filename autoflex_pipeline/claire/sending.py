@@ -158,13 +158,16 @@ class Sender:
         return sent
 
     def _asked_and_sent(self, intent: Intent, *, once: bool) -> Sent:
-        if not self._dealer.keep_importing and intent.candidate.is_known_to_claire:
+        may_be_held = not self._dealer.keep_importing and intent.candidate.is_known_to_claire
+        if may_be_held or intent.candidate.may_have_nothing_to_cancel:
             try:
                 status = self._status(intent, once)
             except ClaireUnreachableError as error:
                 return Sent(intent, Outcome("pending" if self.fault else "failed"), problem=str(error))
-            if work_started(status):
+            if may_be_held and work_started(status):
                 return Sent(intent, Outcome("pending"), held_by=status)
+            if status is None and intent.candidate.may_have_nothing_to_cancel:
+                return Sent(intent, Outcome("absent"))
         outcome = self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop, once=once)
         return Sent(intent, outcome)
 
@@ -187,8 +190,11 @@ class Sender:
             outbox.note_refusals(state, *place, [_numbers(sent) for sent in answers if _is_refused_repetition(sent)])
             taken = [sent for sent in answers if sent.outcome.result in TAKEN]
             outbox.acknowledge(state, *place, [_acknowledged(sent, now) for sent in taken])
-            outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in taken])
-            self._set_aside(state, [sent for sent in answers if sent.outcome.result not in TAKEN], now)
+            settled = [sent for sent in answers if sent.outcome.result in outbox.TELL_WHAT_CLAIRE_HAS]
+            outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in settled])
+            self._set_aside(
+                state, [sent for sent in answers if sent.outcome.result not in outbox.TELL_WHAT_CLAIRE_HAS], now
+            )
             # With the answers: a run that dies here has nothing left to tell the next one that something was sent.
             set_mark(state, PUBLISH_WANTED, True)
         for sent in answers:
@@ -267,7 +273,7 @@ def _gathered(done: SimpleQueue[Sent | BaseException], left: int) -> list[Sent |
 
 def _closed(sent: Sent) -> tuple[str, int, str] | None:
     """How the intent ends; None while what Claire holds is unknown."""
-    if sent.outcome.result in (*TAKEN, "rejected") and not _is_refused_repetition(sent):
+    if sent.outcome.result in (*outbox.TELL_WHAT_CLAIRE_HAS, "rejected") and not _is_refused_repetition(sent):
         return *_numbers(sent), sent.outcome.result
     if not sent.outcome.attempts and not sent.intent.is_retry:
         return *_numbers(sent), "withdrawn"  # no request was made for it
@@ -276,7 +282,8 @@ def _closed(sent: Sent) -> tuple[str, int, str] | None:
 
 def _is_refused_repetition(sent: Sent) -> bool:
     """Whether Claire refused the document, and may have taken it before: an earlier try had no answer."""
-    return sent.outcome.result == "rejected" and (sent.intent.is_retry or len(sent.outcome.attempts) > 1)
+    may_be_taken = any(attempt.may_have_had_an_effect for attempt in sent.outcome.attempts)
+    return sent.outcome.result == "rejected" and (sent.intent.is_retry or may_be_taken)
 
 
 def _numbers(sent: Sent) -> tuple[str, int]:

@@ -121,7 +121,7 @@ def _not_delivered(of: Situation) -> Answer:
             "It was staged, and the run did not come to comparing it with Claire; the next sync does" + _last_error(of),
             None,
         )
-    if not of.document["is_owed"] and of.acknowledged is None:
+    if not of.document["is_owed"] and of.acknowledged is None and not of.unanswered:
         return (
             "history",
             "It was billed when it was first read, and billed history goes to Claire only when asked for: "
@@ -211,6 +211,8 @@ def _notes(of: Situation, state: str) -> list[str]:
     notes += [
         f"Autoflex says that its part {number} does not exist." for number in of.nonexistent if number != of.number
     ]
+    if of.unanswered and of.unanswered[-1]["result"] is not None:
+        notes.append("Claire refused it when it was repeated; the try before had no answer, so it may be in Claire.")
     if of.absence is not None and state != "gone":
         notes.append(_absence(of, of.absence))
     if of.hold is not None and state != "on_hold":

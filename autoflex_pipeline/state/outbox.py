@@ -38,6 +38,7 @@ from autoflex_pipeline.state.store import UtcMoment, metadata
 
 DispositionState = Literal["pending", "waiting", "held", "rejected", "failed"]
 Rows = list[dict[str, Any]]
+TELL_WHAT_CLAIRE_HAS = ("created", "updated", "unchanged", "absent")
 NUMBERS_AT_ONCE = 500
 """SQLite binds a limited number of values in one statement."""
 
@@ -58,14 +59,14 @@ intent = SqlTable(
     SqlColumn("dms_number", String, nullable=False, comment="The appointment's number in the DMS."),
     SqlColumn("intent_number", Integer, nullable=False, comment="Counts the intents of the appointment, from 1."),
     SqlColumn("idempotency_key", String, nullable=False, comment="Sent with every try of this intent, and no other."),
-    SqlColumn("body", Text, comment="The request's body, byte for byte; empty once it is answered."),
+    SqlColumn("body", Text, comment="The request's body, byte for byte; empty once it is not to be sent again."),
     SqlColumn("document_hash", String, nullable=False, comment="Hash of the projection it was made for."),
-    SqlColumn("will_hold", Text, comment="JSON: what Claire may hold once it took it; empty once it is answered."),
+    SqlColumn("will_hold", Text, comment="JSON: what Claire may hold once it took it; empty when that is known."),
     SqlColumn("fields_changed", Text, nullable=False, comment="JSON list of {field, old, new}."),
     SqlColumn("created_at", UtcMoment, nullable=False, comment="When it was made."),
     SqlColumn("run_id", String, nullable=False, comment="The run that made it."),
     SqlColumn("answered_at", UtcMoment, comment="When it became known what Claire made of it; empty until then."),
-    SqlColumn("result", String, comment="created, updated, unchanged, rejected, or superseded by a later one."),
+    SqlColumn("result", String, comment="created, updated, unchanged, rejected, absent, withdrawn or superseded."),
     Index("intent_of_appointment", "dealer_id", "location_id", "dms_number", "intent_number", unique=True),
     comment="One row per document that was to be sent.",
 )
@@ -115,7 +116,11 @@ _CLOSE = (
     .where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
     .values(answered_at=bindparam("now"), body=None, will_hold=None, result=bindparam("outcome"))
 )
-_REFUSE = update(intent).where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number")).values(result="rejected")
+_REFUSE = (
+    update(intent)
+    .where(_OF_APPOINTMENT, intent.c.intent_number == bindparam("number"))
+    .values(result="rejected", body=None)
+)
 _SUPERSEDE = (
     update(intent)
     .where(_OF_APPOINTMENT, intent.c.intent_number < bindparam("number"), intent.c.answered_at.is_(None))
@@ -217,15 +222,18 @@ def add_intents(connection: Connection, rows: Rows) -> None:
 def close_intents(
     connection: Connection, dealer_id: str, location_id: str, answers: Sequence[tuple[str, int, str]], now: datetime
 ) -> None:
-    """Note answers (dms_number, intent_number, result); one that Claire took closes the older ones as superseded."""
+    """Note answers (dms_number, intent_number, result).
+
+    One that tells what Claire has (it took the document, or has none) closes the older ones as superseded.
+    """
     rows: Rows = [
         {"of_appointment": dms_number, "number": number, "outcome": result} for dms_number, number, result in answers
     ]
     if rows:
         connection.execute(_CLOSE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in rows])
-    if taken := [row for row in rows if row["outcome"] in ("created", "updated", "unchanged") and row["number"] > 1]:
+    if known := [row for row in rows if row["outcome"] in TELL_WHAT_CLAIRE_HAS and row["number"] > 1]:
         connection.execute(
-            _SUPERSEDE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in taken]
+            _SUPERSEDE, [row | {"dealer": dealer_id, "location": location_id, "now": now} for row in known]
         )
 
 

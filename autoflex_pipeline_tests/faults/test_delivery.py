@@ -235,6 +235,67 @@ def test_back_to_the_acknowledged_document_goes_after_the_repetition_of_another_
     assert run.held("1")["dms_notes"] == "A"
 
 
+@pytest.mark.parametrize("status", [422, 503])
+def test_what_claire_turns_out_never_to_have_had_is_not_canceled_there_when_it_is_gone(run: Bench, status: int) -> None:
+    """It became a canceled appointment that nobody had made."""
+    run.put("1", "2")
+    of_it = {"dms_nr": "1", "endpoint": "import"}
+    run.faults(of_it | {"kind": "reset_before", "times": 1}, of_it | {"kind": "status_before", "status": status})
+    run.deadline_seconds = 1
+    delivery = run.deliver()
+    assert delivery.counts["rejected"] + delivery.counts["failed"] == 1
+    run.deadline_seconds = 10
+    run.gone("1")
+    delivery = run.deliver()
+    assert (delivery.error, sum(delivery.counts.values())) == (None, delivery.counts["unchanged"])
+    assert run.numbers() == ["2"]
+    before = run.claire.service.store.request_log(0, 100)
+    run.deliver()
+    assert run.claire.service.store.request_log(0, 100) == before
+
+
+def test_whether_claire_has_what_is_gone_is_found_out_later_when_it_does_not_say(run: Bench) -> None:
+    run.put("1")
+    refuse_the_repetition(run)
+    run.gone("1")
+    run.deadline_seconds = 0.4
+    run.faults({"kind": "status_before", "status": 503, "endpoint": "list"})
+    delivery = run.deliver()
+    assert (delivery.counts["failed"], run.held("1")["canceled"]) == (1, False)
+    run.faults()
+    run.deadline_seconds = 10
+    assert run.deliver().counts["updated"] == 1
+    assert run.held("1")["canceled"] is True
+
+
+def test_a_refusal_after_claire_asked_to_wait_leaves_nothing_open(run: Bench) -> None:
+    """Claire never had the other driver: fields of the first that it keeps were emptied."""
+    run.put("1", dms_notes="A")
+    run.deliver()
+    run.put("1", dms_notes="B")
+    run.faults(
+        {"kind": "rate_limited", "retry_after": 0.05, "times": 1},
+        {"kind": "status_before", "status": 422, "times": 1},
+    )
+    assert run.deliver().counts["rejected"] == 1
+    run.faults()
+    run.put("1", dms_notes="A")
+    before = run.requests()
+    assert run.deliver().counts["rejected"] == 0
+    assert run.requests() == before, "Claire has A, and never had another"
+
+
+def test_what_claire_took_without_an_answer_goes_on_though_it_is_not_owed(run: Bench) -> None:
+    """Billed when it was first read, resent by a person: the change after it was never sent."""
+    run.put("1", is_billed=True, dms_notes="A")
+    run.faults({"kind": "reset_after", "times": 1}, {"kind": "status_before", "status": 422, "times": 1, "after": 1})
+    assert run.deliver(numbers=frozenset({"1"}), force=True).counts["rejected"] == 1
+    run.faults()
+    run.put("1", is_billed=True, dms_notes="B")
+    assert run.deliver().counts["updated"] == 1
+    assert run.held("1")["dms_notes"] == "B"
+
+
 def test_resending_what_was_refused_when_it_was_repeated_is_a_new_intent(run: Bench) -> None:
     """With the old key Claire would give the old answer for ever."""
     run.put("1")

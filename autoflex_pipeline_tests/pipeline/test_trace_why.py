@@ -197,6 +197,7 @@ def test_refused_when_it_was_repeated_and_changed_since(world: World) -> None:
     world.claire.set_fault("status_before", status=422, after=1, times=1)
     world.tick()
     assert why(world)[0] == "rejected"
+    assert "so it may be in Claire" in one(world)["why"]["notes"][0]
     world.autoflex.change(JANSEN, "order", 50001, notes="verbeterd")
     world.tick(dry_run=True)
     assert why(world) == ("not_due", "It was rejected and has changed since; the next sync sends it.")

@@ -20,7 +20,7 @@ from autoflex_pipeline.sandbox.server import RunningClaire, running_claire
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.warehouse import Warehouse
-from autoflex_pipeline_tests.unit.claire.stage import DEALER, NOW, ZONES, put_whole, refresh
+from autoflex_pipeline_tests.unit.claire.stage import DEALER, NOW, ZONES, put, put_whole, refresh
 
 LOCATION = "101"
 KEY = "claire-key-PLANTED"
@@ -75,6 +75,12 @@ class Bench:
             for number in numbers:
                 put_whole(connection, number, **values)
         refresh(self.warehouse, self.now)
+
+    def gone(self, number: str) -> None:
+        """It is gone from the DMS, and that is confirmed."""
+        with self.warehouse.open() as connection:
+            put(connection, "absence", dms_number=number, confirmed_at=self.now)
+        self.put(number, is_canceled=True)
 
     def put_many(self, count: int, first: int = 1_000) -> list[str]:
         """So many appointments with lines, from number ``first`` on, in a few statements."""

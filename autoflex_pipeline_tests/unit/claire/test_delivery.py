@@ -219,9 +219,7 @@ def test_closed_ones_go_only_when_their_history_is_asked_for(run: Bench) -> None
 
 
 def test_what_is_gone_from_the_dms_before_claire_had_it_is_never_sent(run: Bench) -> None:
-    run.put("1", is_canceled=True)
-    with run.warehouse.open() as connection:
-        put(connection, "absence", dms_number="1", confirmed_at=NOW)
+    run.gone("1")
     run.deliver()
     assert run.numbers() == []
 

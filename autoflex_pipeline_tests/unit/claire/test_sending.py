@@ -199,6 +199,29 @@ def test_what_claire_refused_stays_open_only_when_an_earlier_try_had_no_answer(b
     assert {number: state for number, (state, _, _) in bench.dispositions().items()} == dict.fromkeys("789", "rejected")
 
 
+def test_what_claire_did_not_look_at_leaves_nothing_open_when_it_is_refused(bench: Bench) -> None:
+    tries = [Attempt(NOW, "failed", status, None) for status in (429, 425)]
+    refused = Attempt(NOW, "rejected", 422, None)
+    bench.claire.outcomes["7"] = Outcome("rejected", (*tries, refused))
+    bench.claire.outcomes["8"] = Outcome("rejected", (Attempt(NOW, "failed", None, None), *tries, refused))
+    bench.send(bench.intent("7"), bench.intent("8"))
+    with bench.begin() as state:
+        assert outbox.open_numbers(state, *PLACE) == {"8"}
+
+
+def test_a_cancel_of_what_is_gone_goes_only_when_claire_has_it_or_has_said_so(bench: Bench) -> None:
+    bench.claire.statuses |= {"7": None, "8": "New entry", "9": ClaireUnreachableError("down")}
+    gone = {number: known(number, is_unanswered=True, is_gone=True) for number in "789"}
+    has_it = known("6", is_acknowledged=True, is_gone=True)
+    bench.send(
+        *(bench.intent(number, candidate=each) for number, each in gone.items()), bench.intent("6", candidate=has_it)
+    )
+    assert bench.claire.imported == ["6", "8"]
+    assert bench.ends() == {"6": "created", "7": "absent", "8": "created", "9": "withdrawn"}
+    assert bench.dispositions() == {"9": ("failed", "transport", "down")}
+    assert bench.sender.tally.results["7"] == "absent"
+
+
 def test_what_had_no_answer_stays_open_to_be_sent_again(bench: Bench) -> None:
     bench.claire.outcomes["7"] = outcome("failed", message="no answer within 15 s")
     tally = bench.send(bench.intent("7"))
