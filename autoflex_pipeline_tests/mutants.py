@@ -67,6 +67,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     "retry": {
         "throttling.py": ("unit/test_throttling.py",),
         "claire/gate.py": (CLAIRE + "test_gate.py",),
+        "claire/api.py": (CLAIRE + "test_client.py", CLAIRE + "test_client_questions.py"),
         "claire/client.py": (
             CLAIRE + "test_client.py",
             CLAIRE + "test_client_questions.py",

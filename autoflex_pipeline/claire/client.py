@@ -1,6 +1,6 @@
-"""Everything that is known about Claire's API: paths, headers, answers, statuses. D documented, A assumed.
+"""Asking Claire: one connection for each API key, tried again within a deadline, used by many threads.
 
-``contracts/claire-api.md`` is the page; a team that knows better corrects it here and nowhere else.
+What is asked and answered, documented or assumed, is in ``api.py``.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ import msgspec
 import tenacity
 from pydantic import SecretStr
 
+from autoflex_pipeline.claire.api import (
+    BY_NUMBER,
+    DETAILS_PATH,
+    FAULTS_OF_ONE_DEALER,
+    IDEMPOTENCY_HEADER,
+    IMPORT_PATH,
+    KEY_HEADER,
+    LIST_PATH,
+    LOCATION,
+    NOT_LOOKED_AT,
+    PAGE,
+    REFUSED_STATUSES,
+    read_first_status,
+    read_import,
+    read_page,
+    read_status,
+    words_of,
+)
 from autoflex_pipeline.claire.gate import Gate
 from autoflex_pipeline.deadlines import bound_transport, whole_within
 from autoflex_pipeline.settings import ClaireSettings, DealerSettings, Settings, header_secret
 from autoflex_pipeline.throttling import RateLimit, may_pass, retry_after_seconds
 from autoflex_pipeline.vendor_http import AnswerTooLargeError, certificate_problem, one_line, pieces, tls_context
 
-IMPORT_PATH = "/v1/appointments/import"  # D; POST is A
-LIST_PATH = "/v1/appointments/list"  # D; the query parameters are A
-DETAILS_PATH = "/v1/appointments/{id}"  # A
-LOCATION = "location_id"  # A; the field of the import that chooses the location
-CANCELLED = "Cancelled"  # D
-NOT_STARTED = frozenset({"New entry", "Car in shop", CANCELLED})  # D
-RESULTS = frozenset({"created", "updated", "unchanged"})  # A
-REFUSED_STATUSES = frozenset({400, 409, 413, 422})
-NOT_LOOKED_AT = frozenset({425, 429})
-"""Claire is there, and the request had no effect: it was sent too early."""
-
-FAULTS_OF_ONE_DEALER = frozenset({403})
-"""The location is outside the key's scope: that says nothing about the other locations of the key."""
-
 USER_AGENT = "autoflex-pipeline"
 MAX_ANSWER_BYTES = 4_000_000
 MAX_MESSAGE_CHARACTERS = 2_000
-LONGEST_ID = 500
-"""Characters of an id and a status together: they are kept for good."""
-
 LONGEST_RETRY_AFTER_SECONDS = 60.0
 LONGEST_TRY_SECONDS = 30.0
 MAX_PAGES = 20_000
@@ -129,7 +130,7 @@ class ClaireConnection:
         self._settings = settings
         self._key = key
         self._headers = {
-            "Authorization": key.get_secret_value(),
+            KEY_HEADER: key.get_secret_value(),
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": USER_AGENT,
@@ -165,10 +166,10 @@ class ClaireConnection:
         ``once``: a single request, to find out whether Claire answers now.
         """
         attempts: list[Attempt] = []
-        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
+        headers = {"Content-Type": "application/json", IDEMPOTENCY_HEADER: idempotency_key}
         request = _Call("POST", self._import_url, headers=headers, content=body.encode())
         try:
-            answer = self._tried(request, _read_import, attempts, dealer_stop, once)
+            answer = self._tried(request, read_import, attempts, dealer_stop, once)
         except _RefusedError:
             return Outcome("rejected", tuple(attempts))
         except _FaultError:
@@ -180,14 +181,14 @@ class ClaireConnection:
     def status_by_id(self, claire_id: str, dealer_stop: DealerStop, *, once: bool = False) -> str | None:
         """The status of an appointment now, None when Claire has none; ClaireUnreachableError without answer."""
         url = httpx.URL(self._base_url + DETAILS_PATH.replace("{id}", quote(claire_id, safe="")))
-        return self._asked(_Call("GET", url, none_on_404=True), _read_status, dealer_stop, once)
+        return self._asked(_Call("GET", url, none_on_404=True), read_status, dealer_stop, once)
 
     def status_by_number(
         self, location_id: str, dms_number: str, dealer_stop: DealerStop, *, once: bool = False
     ) -> str | None:
         """The same for an appointment whose id in Claire is not known."""
-        url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "dms_nr": dms_number})
-        return self._asked(_Call("GET", url), _read_first_status, dealer_stop, once)
+        url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, BY_NUMBER: dms_number})
+        return self._asked(_Call("GET", url), read_first_status, dealer_stop, once)
 
     def appointments(self, location_id: str, dealer_stop: DealerStop) -> Iterator[list[dict[str, Any]]]:
         """All appointments of a location as Claire holds them, page by page (D; parameters A); ClaireUnreachableError.
@@ -196,8 +197,8 @@ class ClaireConnection:
         """
         page, before, stalled = 1, set[str](), 0
         for _ in range(MAX_PAGES):
-            url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, "page": page})
-            rows, following = self._asked(_Call("GET", url), _read_page, dealer_stop, False)
+            url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, PAGE: page})
+            rows, following = self._asked(_Call("GET", url), read_page, dealer_stop, False)
             yield rows
             if following is None:
                 return
@@ -366,18 +367,10 @@ class ClaireConnection:
         raise _FaultError(message, code)
 
     def _problem(self, code: int, body: bytes) -> str:
-        """Claire's message from its problem+json, with the fields that it names; never the key."""
-        said = ""
-        try:
-            problem = msgspec.json.decode(body)
-            texts = [str(problem.get("detail") or problem.get("title") or "")]
-            texts += [f"{error.get('field')}: {error.get('message')}" for error in problem.get("errors") or ()]
-            said = "; ".join(text for text in texts if text)
-        except (ValueError, AttributeError, TypeError, RecursionError):
-            said = ""
-        key = self._key.get_secret_value()
+        """What Claire said, in one line; never the key."""
+        said = words_of(body)
         message = f"Claire answered {code}" + (f": {said}" if said else "")
-        return one_line(message.replace(key, "***"), MAX_MESSAGE_CHARACTERS)
+        return one_line(message.replace(self._key.get_secret_value(), "***"), MAX_MESSAGE_CHARACTERS)
 
 
 @dataclass(slots=True)
@@ -434,43 +427,3 @@ class ClaireConnections:
             for connection in self._open.values():
                 connection.close()
             self._open.clear()
-
-
-def work_started(status: str | None) -> bool:
-    """Whether work has started on an appointment of this status (D); one that Claire does not have has not."""
-    return status is not None and status not in NOT_STARTED
-
-
-def _read_import(answer: Any) -> dict[str, Any]:
-    """A: ``{"id", "result", "status"}``."""
-    if answer["result"] not in RESULTS or not isinstance(answer["status"], str) or not answer["id"]:
-        raise ValueError("not the contract's answer")
-    if not isinstance(answer["id"], str | int) or len(f"{answer['id']}{answer['status']}") > LONGEST_ID:
-        raise ValueError("not the contract's answer")
-    result: dict[str, Any] = answer
-    return result
-
-
-def _read_status(answer: Any) -> str | None:
-    """A: details are one object with its ``status``; an empty one stands for an unknown id."""
-    if not answer:
-        return None
-    if not isinstance(answer["status"], str):
-        raise ValueError("not the contract's answer")
-    return str(answer["status"])
-
-
-def _read_page(answer: Any) -> tuple[list[dict[str, Any]], int | None]:
-    """D: ``{"data": [{"id", "status", …}], "next_page": 2 | null}``."""
-    rows, following = answer["data"], answer["next_page"]
-    if not isinstance(rows, list) or not (following is None or isinstance(following, int)):
-        raise ValueError("not the contract's answer")
-    for row in rows:
-        if not isinstance(row["id"], str | int) or not isinstance(row["status"], str):
-            raise ValueError("not the contract's answer")
-    return rows, following
-
-
-def _read_first_status(answer: Any) -> str | None:
-    """D: ``{"data": [{"status", …}], "next_page"}``."""
-    return _read_status(answer["data"][0]) if answer["data"] else None

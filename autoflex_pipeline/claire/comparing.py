@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from autoflex_pipeline.claire.client import CANCELLED, LOCATION, ClaireConnection, DealerStop
+from autoflex_pipeline.claire.api import CANCELLED, LOCATION
+from autoflex_pipeline.claire.client import ClaireConnection, DealerStop
 from autoflex_pipeline.claire.contract import KIND, KINDS, NUMBER, Document, Version, customers_by_kind, sent_fields
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import StateStore, outbox

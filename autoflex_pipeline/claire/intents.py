@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from autoflex_pipeline.claire.client import LOCATION
+from autoflex_pipeline.claire.api import LOCATION
 from autoflex_pipeline.claire.contract import Version, sent_fields
 from autoflex_pipeline.claire.difference import apply, difference, document_to_send
 from autoflex_pipeline.claire.documents import Projections

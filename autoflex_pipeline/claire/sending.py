@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from autoflex_pipeline.claire.api import work_started
 from autoflex_pipeline.claire.client import (
     ClaireConnection,
     ClaireUnreachableError,
     DealerStop,
     Outcome,
-    work_started,
 )
 from autoflex_pipeline.claire.intents import Intent, acknowledged_row
 from autoflex_pipeline.settings import DealerSettings

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from autoflex_pipeline.claire import client
+from autoflex_pipeline.claire.api import work_started
 from autoflex_pipeline.claire.client import (
     ClaireUnreachableError,
-    work_started,
 )
 from autoflex_pipeline_tests.unit.claire.answering import Claire, page
 

@@ -104,7 +104,7 @@ def test_nothing_is_sent_while_claire_does_not_say_what_it_holds(run: Bench) -> 
 def test_a_list_that_turns_in_a_circle_is_given_up(run: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     run.put("1")
     run.deliver()
-    monkeypatch.setattr("autoflex_pipeline.claire.client._read_page", lambda _: ([], 1))
+    monkeypatch.setattr("autoflex_pipeline.claire.client.read_page", lambda _: ([], 1))
     with pytest.raises(ClaireUnreachableError, match="page 1 follows page 1"):
         compare(run)
 
@@ -118,7 +118,7 @@ def test_nothing_is_sent_while_claires_list_has_no_end_and_the_dealer_says_so(
     run.put("1", dms_notes="anders")
     sent, numbers = imports(run), iter(range(2, 500))
     with monkeypatch.context() as patch:
-        patch.setattr("autoflex_pipeline.claire.client._read_page", lambda _: ([], next(numbers)))
+        patch.setattr("autoflex_pipeline.claire.client.read_page", lambda _: ([], next(numbers)))
         delivery = run.deliver()
     assert delivery.error_kind == "transport"
     assert "goes on without an end" in (delivery.error or "")
