@@ -15,7 +15,7 @@ from autoflex_pipeline.claire.documents import Projections, projections
 from autoflex_pipeline.claire.intents import Intent, Prepared, prepare
 from autoflex_pipeline.claire.options import DealerDelivery, DeliveryOptions
 from autoflex_pipeline.claire.plan import Plan, make_plan
-from autoflex_pipeline.claire.policies import Candidate
+from autoflex_pipeline.claire.policies import Candidate, Hindrance, depends_on_status
 from autoflex_pipeline.claire.sending import Sender
 from autoflex_pipeline.collecting import collecting_rarely
 from autoflex_pipeline.errors import ConfigurationError, StoreBusyError
@@ -277,13 +277,13 @@ class _Delivery:
         """Say, print and keep what would be sent; nothing else is written, nothing is sent."""
         now = self._clock()
         results: dict[str, str] = {}
-        held_back: set[str] = set()
+        hindered: dict[str, Hindrance] = {}
         for batch, built in self._built(plan.to_send):
             prepared = self._prepare(batch, built, dry_run=True)
             results |= dict.fromkeys(prepared.equal, "unchanged")
-            held_back |= self._would_be_held(prepared.intents)
+            hindered |= self._would_not_go(prepared.intents)
             for intent in prepared.intents:
-                if intent.candidate.dms_number in held_back:
+                if intent.candidate.dms_number in hindered:
                     continue
                 result = "updated" if intent.candidate.is_acknowledged else "created"
                 results[intent.candidate.dms_number] = result
@@ -300,26 +300,26 @@ class _Delivery:
             self._result.error, self._result.error_kind = plan.guard, "guard"
         would_be = {number: row["state"] for number, row in plan.stays.items()}
         would_be |= {row["dms_number"]: row["state"] for row in plan.set_aside}
-        would_be |= dict.fromkeys(held_back, "held")
-        self._count(plan, results, {n: s for n, s in would_be.items() if n not in plan.obsolete and n not in results})
+        would_be |= hindered
+        settled = plan.obsolete | results.keys() | {number for number, why in hindered.items() if why == "absent"}
+        self._count(plan, results, {number: state for number, state in would_be.items() if number not in settled})
 
-    def _would_be_held(self, intents: Sequence[Intent]) -> set[str]:
-        """The appointments that work has started on, where that holds them back: Claire is asked, nothing is sent."""
-        asked = [intent for intent in intents if intent.candidate.is_known_to_claire]
-        if self._dealer.keep_importing or not asked:
-            return set()
+    def _would_not_go(self, intents: Sequence[Intent]) -> dict[str, Hindrance]:
+        """By appointment why its document would not go: where that depends on its status, Claire is asked."""
+        if not any(depends_on_status(intent.candidate, self._dealer) for intent in intents):
+            return {}
         try:
             connection = self._connections.get(self._dealer)
             with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
                 sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
-                return sender.held_back(asked)
+                return sender.would_not_go(intents)
         except (ConfigurationError, ClaireUnreachableError) as error:
             self._result.error_kind = "configuration" if isinstance(error, ConfigurationError) else "transport"
             self._result.error = (
-                f"dealer {self._dealer.id!r}: Claire could not be asked on which appointments work has started, so the "
-                f"preview shows them as if they were sent: {error}"
+                f"dealer {self._dealer.id!r}: Claire could not be asked which appointments it has, on which work has "
+                f"started, so the preview shows them as if they were sent: {error}"
             )
-            return set()
+            return {}
 
     def _keep_preview(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
         connection.execute("DELETE FROM preview WHERE dealer_id = ?", [self._dealer.id])

@@ -7,10 +7,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from autoflex_pipeline.claire.api import work_started
 from autoflex_pipeline.settings import DealerSettings
 
 GUARD_AT_LEAST = 5
 EMPTIED_AT_LEAST = 3
+
+
+Hindrance = Literal["held", "absent"]
+"""Work has started on the appointment, and that holds it back; or Claire never had what is to be canceled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,6 @@ class Candidate:
     def is_known_to_claire(self) -> bool:
         """Whether Claire has it, or may have it."""
         return self.is_acknowledged or self.is_unanswered
-
-    @property
-    def may_have_nothing_to_cancel(self) -> bool:
-        """Whether it is gone from the DMS and Claire may never have had it: then nothing is sent."""
-        return self.is_gone and not self.is_acknowledged
 
     @property
     def cancels_or_redates(self) -> bool:
@@ -82,6 +82,29 @@ def waiting(candidate: Candidate, dealer: DealerSettings, now: datetime) -> Wait
     if not candidate.has_car:
         return Waiting("car", until)
     return None if candidate.has_contractor else Waiting("contractor", until)
+
+
+def depends_on_status(candidate: Candidate, dealer: DealerSettings) -> bool:
+    """Whether the status that Claire has for the appointment decides if its document goes: then it is asked first."""
+    return _may_be_held(candidate, dealer) or _may_be_absent(candidate)
+
+
+def hindrance(candidate: Candidate, dealer: DealerSettings, status: str | None) -> Hindrance | None:
+    """Why the document does not go, now that Claire has told the status (None: it does not have the appointment)."""
+    if _may_be_held(candidate, dealer) and work_started(status):
+        return "held"
+    if _may_be_absent(candidate) and status is None:
+        return "absent"
+    return None
+
+
+def _may_be_held(candidate: Candidate, dealer: DealerSettings) -> bool:
+    return candidate.is_known_to_claire and not dealer.keep_importing
+
+
+def _may_be_absent(candidate: Candidate) -> bool:
+    """Whether it is gone from the DMS, and Claire may never have had it."""
+    return candidate.is_gone and not candidate.is_acknowledged
 
 
 def mass_change(changing: int, of_open: int, dealer: DealerSettings) -> str | None:

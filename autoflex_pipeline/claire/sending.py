@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from autoflex_pipeline.claire.api import work_started
 from autoflex_pipeline.claire.client import (
     ClaireConnection,
     ClaireUnreachableError,
@@ -20,6 +19,7 @@ from autoflex_pipeline.claire.client import (
     Outcome,
 )
 from autoflex_pipeline.claire.intents import Intent, acknowledged_row
+from autoflex_pipeline.claire.policies import Hindrance, depends_on_status, hindrance
 from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state import StateStore, ledger, outbox
 from autoflex_pipeline.state.marks import PUBLISH_WANTED, set_mark
@@ -127,13 +127,17 @@ class Sender:
                 if isinstance(answer, BaseException):
                     raise answer
 
-    def held_back(self, intents: Sequence[Intent]) -> set[str]:
-        """The appointments that work has started on in Claire. ClaireUnreachableError when it does not say."""
-        statuses = self._pool.map(lambda intent: self._status(intent, once=False), intents)
+    def would_not_go(self, intents: Sequence[Intent]) -> dict[str, Hindrance]:
+        """By appointment why its document would not go, where Claire's status decides; asks, and sends nothing.
+
+        ClaireUnreachableError when Claire does not say.
+        """
+        asked = [intent for intent in intents if depends_on_status(intent.candidate, self._dealer)]
+        statuses = self._pool.map(lambda intent: self._status(intent, once=False), asked)
         return {
-            intent.candidate.dms_number
-            for intent, status in zip(intents, statuses, strict=True)
-            if work_started(status)
+            intent.candidate.dms_number: why_not
+            for intent, status in zip(asked, statuses, strict=True)
+            if (why_not := hindrance(intent.candidate, self._dealer, status))
         }
 
     def abandon(self) -> None:
@@ -158,15 +162,15 @@ class Sender:
         return sent
 
     def _asked_and_sent(self, intent: Intent, *, once: bool) -> Sent:
-        may_be_held = not self._dealer.keep_importing and intent.candidate.is_known_to_claire
-        if may_be_held or intent.candidate.may_have_nothing_to_cancel:
+        if depends_on_status(intent.candidate, self._dealer):
             try:
                 status = self._status(intent, once)
             except ClaireUnreachableError as error:
                 return Sent(intent, Outcome("pending" if self.fault else "failed"), problem=str(error))
-            if may_be_held and work_started(status):
+            why_not = hindrance(intent.candidate, self._dealer, status)
+            if why_not == "held":
                 return Sent(intent, Outcome("pending"), held_by=status)
-            if status is None and intent.candidate.may_have_nothing_to_cancel:
+            if why_not == "absent":
                 return Sent(intent, Outcome("absent"))
         outcome = self._connection.import_appointment(intent.body, intent.idempotency_key, self.stop, once=once)
         return Sent(intent, outcome)

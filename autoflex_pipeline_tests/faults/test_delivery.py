@@ -246,6 +246,8 @@ def test_what_claire_turns_out_never_to_have_had_is_not_canceled_there_when_it_i
     assert delivery.counts["rejected"] + delivery.counts["failed"] == 1
     run.deadline_seconds = 10
     run.gone("1")
+    preview = run.deliver(dry_run=True)
+    assert (preview.error, preview.changes, sum(preview.counts.values())) == (None, [], preview.counts["unchanged"])
     delivery = run.deliver()
     assert (delivery.error, sum(delivery.counts.values())) == (None, delivery.counts["unchanged"])
     assert run.numbers() == ["2"]
