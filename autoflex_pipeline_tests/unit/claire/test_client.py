@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from autoflex_pipeline.claire import client
+from autoflex_pipeline.claire.api import words_of
 from autoflex_pipeline.claire.client import (
     ClaireUnreachableError,
     DealerStop,
@@ -274,3 +275,18 @@ def test_once_claire_was_given_up_nothing_is_sent_and_nobody_waits(claire: Clair
     assert (outcome.result, outcome.attempts, claire.requests, claire.time.waits) == ("pending", (), [], [])
     with pytest.raises(ClaireUnreachableError, match="no more is tried in this run"):
         claire.status(taken())
+
+
+def test_only_a_try_that_claire_may_have_looked_at_leaves_open_what_it_did(claire: Claire) -> None:
+    """A refusal says what it did; 429 and 425 say that it did nothing."""
+    assert tries(claire, httpx.Response(503), httpx.ReadError("reset"), httpx.Response(422)) == [True, True, False]
+    assert tries(claire, httpx.Response(429), httpx.Response(425), taken()) == [False, False, False]
+
+
+def tries(claire: Claire, *answers: Answer) -> list[bool]:
+    return [attempt.may_have_had_an_effect for attempt in claire.sends(*answers).attempts]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"', b'{"errors": 3}', b"{}"])
+def test_an_answer_that_is_no_problem_json_has_no_words(body: bytes) -> None:
+    assert words_of(body) == ""
