@@ -16,7 +16,7 @@ DETAILS_PATH = "/v1/appointments/{id}"  # A
 KEY_HEADER = "Authorization"  # D; the key alone, without a scheme word
 IDEMPOTENCY_HEADER = "Idempotency-Key"  # A
 LOCATION = "location_id"  # A; the field of the import that chooses the location, and a parameter of the list
-BY_NUMBER = "dms_nr"  # A; a parameter of the list
+BY_NUMBER = "dms_nr"  # A; a parameter of the list, and a field of its rows
 PAGE = "page"  # A; a parameter of the list
 CANCELLED = "Cancelled"  # D
 NOT_STARTED = frozenset({"New entry", "Car in shop", CANCELLED})  # D
@@ -67,9 +67,13 @@ def read_page(answer: Any) -> tuple[list[dict[str, Any]], int | None]:
     return rows, following
 
 
-def read_first_status(answer: Any) -> str | None:
-    """D: ``{"data": [{"status", …}], "next_page"}``."""
-    return read_status(answer["data"][0]) if answer["data"] else None
+def read_status_of(number: str, answer: Any) -> str | None:
+    """D: ``{"data": [{"dms_nr", "status", …}], "next_page"}``; None when none of them has this number.
+
+    Another's status is not taken for its own, should Claire not heed the parameter.
+    """
+    own = [row for row in answer["data"] if str(row.get(BY_NUMBER, number)) == number]
+    return read_status(own[0]) if own else None
 
 
 def words_of(problem: bytes) -> str:

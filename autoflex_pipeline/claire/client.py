@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from threading import BoundedSemaphore, Lock
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -30,10 +31,10 @@ from autoflex_pipeline.claire.api import (
     NOT_LOOKED_AT,
     PAGE,
     REFUSED_STATUSES,
-    read_first_status,
     read_import,
     read_page,
     read_status,
+    read_status_of,
     words_of,
 )
 from autoflex_pipeline.claire.gate import Gate
@@ -79,7 +80,7 @@ class Attempt:
 class Outcome:
     """What became of an import: the last attempt's result; ``claire_id`` and ``status`` when Claire took it.
 
-    ``absent``: it was to cancel an appointment that Claire, when asked, turned out never to have had.
+    ``absent``: it was to cancel an appointment that Claire, when asked, does not have.
     """
 
     result: Result
@@ -188,7 +189,7 @@ class ClaireConnection:
     ) -> str | None:
         """The same for an appointment whose id in Claire is not known."""
         url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, BY_NUMBER: dms_number})
-        return self._asked(_Call("GET", url), read_first_status, dealer_stop, once)
+        return self._asked(_Call("GET", url), partial(read_status_of, dms_number), dealer_stop, once)
 
     def appointments(self, location_id: str, dealer_stop: DealerStop) -> Iterator[list[dict[str, Any]]]:
         """All appointments of a location as Claire holds them, page by page (D; parameters A); ClaireUnreachableError.

@@ -306,18 +306,19 @@ class _Delivery:
 
     def _would_not_go(self, intents: Sequence[Intent]) -> dict[str, Hindrance]:
         """By appointment why its document would not go: where that depends on its status, Claire is asked."""
-        if not any(depends_on_status(intent.candidate, self._dealer) for intent in intents):
+        asked = [intent for intent in intents if depends_on_status(intent.candidate, self._dealer)]
+        if not asked:
             return {}
         try:
             connection = self._connections.get(self._dealer)
             with ThreadPoolExecutor(self._settings.claire.max_concurrency, "claire") as pool:
                 sender = Sender(self._dealer, connection, self._state, pool, run_id=self._run_id, clock=self._clock)
-                return sender.would_not_go(intents)
+                return sender.would_not_go(asked)
         except (ConfigurationError, ClaireUnreachableError) as error:
             self._result.error_kind = "configuration" if isinstance(error, ConfigurationError) else "transport"
             self._result.error = (
-                f"dealer {self._dealer.id!r}: Claire could not be asked which appointments it has, on which work has "
-                f"started, so the preview shows them as if they were sent: {error}"
+                f"dealer {self._dealer.id!r}: Claire could not be asked for the status of the appointments where that "
+                f"decides whether they are sent, so the preview shows them as if they were: {error}"
             )
             return {}
 

@@ -1,4 +1,4 @@
-"""Whether a document may go now: waiting for its parts, and the mass-change guard. Pure functions."""
+"""Whether a document may go now: waiting for its parts, its status in Claire, the mass-change guard. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from autoflex_pipeline.settings import DealerSettings
 GUARD_AT_LEAST = 5
 EMPTIED_AT_LEAST = 3
 
-
 Hindrance = Literal["held", "absent"]
-"""Work has started on the appointment, and that holds it back; or Claire never had what is to be canceled."""
+"""Work has started on the appointment, and that holds it back; or Claire does not have what is to be canceled."""
 
 
 @dataclass(frozen=True, slots=True)

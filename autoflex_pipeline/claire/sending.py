@@ -31,7 +31,6 @@ either: the rest waits for the next run."""
 GATHER_SECONDS = 0.1
 """So long answers are gathered for one commit; a crash before it costs one more request each, with the same key."""
 
-TAKEN = ("created", "updated", "unchanged")
 MAX_CHANGES_KEPT = 1_000
 
 
@@ -128,15 +127,14 @@ class Sender:
                     raise answer
 
     def would_not_go(self, intents: Sequence[Intent]) -> dict[str, Hindrance]:
-        """By appointment why its document would not go, where Claire's status decides; asks, and sends nothing.
+        """By appointment why its document would not go, by its status in Claire; asks, and sends nothing.
 
         ClaireUnreachableError when Claire does not say.
         """
-        asked = [intent for intent in intents if depends_on_status(intent.candidate, self._dealer)]
-        statuses = self._pool.map(lambda intent: self._status(intent, once=False), asked)
+        statuses = self._pool.map(lambda intent: self._status(intent, once=False), intents)
         return {
             intent.candidate.dms_number: why_not
-            for intent, status in zip(asked, statuses, strict=True)
+            for intent, status in zip(intents, statuses, strict=True)
             if (why_not := hindrance(intent.candidate, self._dealer, status))
         }
 
@@ -192,7 +190,7 @@ class Sender:
             ledger.append(state, [row for sent in answers for row in self._attempts(sent)])
             outbox.close_intents(state, *place, [closed for sent in answers if (closed := _closed(sent))], now)
             outbox.note_refusals(state, *place, [_numbers(sent) for sent in answers if _is_refused_repetition(sent)])
-            taken = [sent for sent in answers if sent.outcome.result in TAKEN]
+            taken = [sent for sent in answers if sent.outcome.result in outbox.TAKEN]
             outbox.acknowledge(state, *place, [_acknowledged(sent, now) for sent in taken])
             settled = [sent for sent in answers if sent.outcome.result in outbox.TELL_WHAT_CLAIRE_HAS]
             outbox.clear_dispositions(state, self._dealer.id, [sent.intent.candidate.dms_number for sent in settled])
@@ -246,7 +244,7 @@ class Sender:
         outcome, tally = sent.outcome, self.tally
         tally.retries += max(0, len(outcome.attempts) - 1)
         tally.results[sent.intent.candidate.dms_number] = "held" if sent.held_by else outcome.result
-        if outcome.result in TAKEN and len(tally.changes) < MAX_CHANGES_KEPT:
+        if outcome.result in outbox.TAKEN and len(tally.changes) < MAX_CHANGES_KEPT:
             tally.changes.append(
                 {
                     "dms_number": sent.intent.candidate.dms_number,

@@ -47,6 +47,19 @@ class Situation:
         return [row for row in self.quarantined if row["entity"] == "appointment"]
 
     @property
+    def is_gone(self) -> bool:
+        """Whether its absence from the DMS is confirmed."""
+        return self.absence is not None and bool(self.absence["confirmed_at"])
+
+    @property
+    def will_be_repeated(self) -> bool:
+        """Whether its last request has no answer and is still about the document as it is now."""
+        if not self.unanswered or self.document is None:
+            return False
+        last = self.unanswered[-1]
+        return last["result"] is None and bool(last["document_hash"] == self.document["document_hash"])
+
+    @property
     def is_equal(self) -> bool:
         """Whether Claire acknowledged the document as it stands."""
         if self.acknowledged is None or self.document is None or self.is_dirty or self.unanswered:
@@ -112,7 +125,7 @@ def _quarantined(of: Situation) -> Answer:
 
 
 def _not_delivered(of: Situation) -> Answer:
-    if of.absence is not None and of.absence["confirmed_at"] and of.acknowledged is None and not of.unanswered:
+    if of.absence is not None and of.is_gone and of.acknowledged is None and not of.unanswered:
         when = of.time(of.absence["confirmed_at"])
         return "gone", f"Autoflex no longer has it (confirmed {when}) and Claire never had it: nothing is sent.", None
     if of.document is None or of.is_dirty:
@@ -130,7 +143,14 @@ def _not_delivered(of: Situation) -> Answer:
         )
     if of.disposition is not None and of.disposition["document_hash"] == of.document["document_hash"]:
         return _set_aside(of, of.disposition)
-    if of.unanswered and of.unanswered[-1]["result"] is None:
+    if of.is_gone and of.acknowledged is None:
+        return (
+            "unanswered",
+            "Autoflex no longer has it, and whether Claire has it is not known, because an answer was lost: the next "
+            "sync asks Claire, and cancels it when it is there.",
+            None,
+        )
+    if of.will_be_repeated:
         when = of.time(of.unanswered[-1]["created_at"])
         return (
             "unanswered",
@@ -211,8 +231,11 @@ def _notes(of: Situation, state: str) -> list[str]:
     notes += [
         f"Autoflex says that its part {number} does not exist." for number in of.nonexistent if number != of.number
     ]
-    if of.unanswered and of.unanswered[-1]["result"] is not None:
-        notes.append("Claire refused it when it was repeated; the try before had no answer, so it may be in Claire.")
+    if any(intent["result"] is not None for intent in of.unanswered):
+        notes.append(
+            "Claire refused a version of it when that was repeated; the try before had no answer, so that version may "
+            "be in Claire."
+        )
     if of.absence is not None and state != "gone":
         notes.append(_absence(of, of.absence))
     if of.hold is not None and state != "on_hold":

@@ -215,7 +215,7 @@ def test_what_claire_took_without_an_answer_and_refused_when_it_was_repeated_is_
     before = run.requests()
     assert run.deliver().counts["rejected"] == 1
     assert run.requests() == before, "what was refused is not sent again by itself"
-    run.put("1", is_canceled=True)
+    run.gone("1")
     assert run.deliver().error is None
     assert run.held("1")["canceled"] is True
     assert [effect["result"] for effect in run.effects("1")] == ["created", "updated"]
@@ -256,6 +256,18 @@ def test_what_claire_turns_out_never_to_have_had_is_not_canceled_there_when_it_i
     assert run.claire.service.store.request_log(0, 100) == before
 
 
+def test_what_claire_did_not_have_when_it_was_gone_is_made_when_it_comes_back(run: Bench) -> None:
+    run.put("1")
+    run.faults({"kind": "reset_before", "times": 1}, {"kind": "status_before", "status": 422, "times": 1})
+    assert run.deliver().counts["rejected"] == 1
+    run.gone("1")
+    run.deliver()
+    assert run.numbers() == []
+    run.back("1")
+    assert run.deliver().counts["created"] == 1
+    assert run.held("1")["canceled"] is False
+
+
 def test_whether_claire_has_what_is_gone_is_found_out_later_when_it_does_not_say(run: Bench) -> None:
     run.put("1")
     refuse_the_repetition(run)
@@ -271,7 +283,7 @@ def test_whether_claire_has_what_is_gone_is_found_out_later_when_it_does_not_say
 
 
 def test_a_refusal_after_claire_asked_to_wait_leaves_nothing_open(run: Bench) -> None:
-    """Claire never had the other driver: fields of the first that it keeps were emptied."""
+    """What Claire holds is known: nothing of it is emptied for the sake of what it may have had in between."""
     run.put("1", dms_notes="A")
     run.deliver()
     run.put("1", dms_notes="B")

@@ -65,7 +65,7 @@ def test_a_preview_says_what_would_be_held_because_work_has_started(world: World
     assert (delivery["held"], delivery["updated"]) == (1, 1)
     world.claire.set_fault("unauthorized")
     failed = world.tick(dry_run=True)[JANSEN]
-    assert "work has started" in failed["error"]
+    assert "could not be asked for the status of the appointments" in failed["error"]
     world.claire.clear_faults()
     world.restart()
     delivery = world.tick()[JANSEN]["delivery"]

@@ -197,10 +197,26 @@ def test_refused_when_it_was_repeated_and_changed_since(world: World) -> None:
     world.claire.set_fault("status_before", status=422, after=1, times=1)
     world.tick()
     assert why(world)[0] == "rejected"
-    assert "so it may be in Claire" in one(world)["why"]["notes"][0]
+    assert "so that version may be in Claire" in one(world)["why"]["notes"][0]
     world.autoflex.change(JANSEN, "order", 50001, notes="verbeterd")
     world.tick(dry_run=True)
     assert why(world) == ("not_due", "It was rejected and has changed since; the next sync sends it.")
+
+
+def test_gone_from_the_dms_and_perhaps_in_claire(world: World) -> None:
+    load(world, orders=2)
+    world.claire.set_fault("reset_after", dms_nr="50001", times=1)
+    world.claire.set_fault("status_before", dms_nr="50001", status=422, after=1, times=1)
+    world.tick()
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.tick()
+    world.pass_time(minutes=61)
+    world.tick(dry_run=True)
+    state, text = why(world)
+    assert state == "unanswered"
+    assert "the next sync asks Claire, and cancels it when it is there" in text
+    world.tick()
+    assert why(world)[0] == "delivered"
 
 
 def test_gone_from_the_dms_before_claire_had_it(world: World) -> None:

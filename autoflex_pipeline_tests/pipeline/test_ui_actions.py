@@ -41,6 +41,21 @@ def test_one_rejected_appointment_is_sent_again_and_the_report_says_what_claire_
     assert "quarantine show" in report["appointments"][1].data["message"]
 
 
+def test_resending_what_is_gone_and_was_never_in_claire_says_so(world: World) -> None:
+    load(world, orders=2)
+    world.claire.set_fault("status_before", status=422, dms_nr="50001")
+    world.tick()
+    world.autoflex.delete(JANSEN, "order", 50001)
+    world.tick()
+    world.pass_time(minutes=61)
+    world.tick()
+    result = launch(world, "resend", f'resources: {{options: {{config: {{dealers: [{JANSEN}], numbers: ["50001"]}}}}}}')
+    assert result.success
+    (row,) = reported(result, "resend_report")["appointments"]
+    assert row.data["message"] == "the DMS no longer has it, and Claire has none either"
+    assert world.held("50001") is None
+
+
 def test_what_is_in_quarantine_is_validated_anew_and_then_delivered(world: World) -> None:
     """Nothing told the schedule that a record had left quarantine: it went with the rereading, ten minutes later."""
     load(world, orders=3)

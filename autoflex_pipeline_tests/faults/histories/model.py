@@ -152,6 +152,7 @@ class DealerModel:
                 order.owed |= is_open
         if not sees:
             order.is_staged_open = order.is_staged_open and is_open
+            order.missing_since = None  # perhaps it was seen: then a later absence begins anew
         return sees
 
     def _read_for_open(self, sight: Sight) -> tuple[set[str], set[str]]:

@@ -82,6 +82,12 @@ class Bench:
             put(connection, "absence", dms_number=number, confirmed_at=self.now)
         self.put(number, is_canceled=True)
 
+    def back(self, number: str) -> None:
+        """The DMS has it again."""
+        with self.warehouse.open() as connection:
+            connection.execute("DELETE FROM absence WHERE dms_number = ?", [number])
+        self.put(number)
+
     def put_many(self, count: int, first: int = 1_000) -> list[str]:
         """So many appointments with lines, from number ``first`` on, in a few statements."""
         with self.warehouse.open() as connection:

@@ -28,6 +28,9 @@ def test_the_status_is_asked_for_by_id_or_by_number(claire: Claire) -> None:
 def test_what_claire_does_not_have_has_no_status(claire: Claire) -> None:
     assert claire.status(httpx.Response(404)) is None
     assert claire.status_by_number(page()) is None
+    other, own = {"id": 1, "dms_nr": "7", "status": "Cancelled"}, {"id": 2, "dms_nr": "7&8", "status": "New entry"}
+    assert claire.status_by_number(page(other, own)) == "New entry"
+    assert claire.status_by_number(page(other)) is None
     assert claire.connection.gate.stopped_because is None
 
 
