@@ -55,6 +55,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         "claire/contract.py": (CLAIRE + "test_difference.py",),
         "claire/intents.py": (CLAIRE + "test_intents.py",),
         "claire/candidates.sql": (CLAIRE + "test_candidates.py",),
+        "claire/policies.py": (CLAIRE + "test_policies.py",),
     },
     "outbox": {
         "state/outbox.py": (STATE + "test_outbox.py",),
