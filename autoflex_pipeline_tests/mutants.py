@@ -78,9 +78,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
         "sources/autoflex_api/client.py": ("unit/sources/test_client.py", "unit/sources/test_failures.py"),
     },
     "absence": {
-        "sources/absence.py": (READING + "test_absence.py",),
-        "sources/needs.py::orders_to_ask_for": (READING + "test_asking.py",),
-        "sources/needs.py::open_in_claire_only": (READING + "test_asking.py",),
+        "sources/absence.py": (READING + "test_absence.py", READING + "test_asking.py"),
         "runs/orders.py::_another_known_order": (READING + "test_proof.py",),
         "sources/storing.py": (
             READING + "test_storing.py",

@@ -16,8 +16,7 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
-from autoflex_pipeline.sources import needs
-from autoflex_pipeline.sources.absence import note_missing
+from autoflex_pipeline.sources.absence import note_missing, open_in_claire_only, orders_to_ask_for
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
@@ -46,7 +45,7 @@ def read_open_orders(context: RunContext) -> ReadReport:
     extracts = [*listed.values(), *crawled.values(), *found.values()]
     gone: dict[str, list[str]] = {}
     with context.warehouse.open() as connection:
-        only_in_claire = {dealer_id: needs.open_in_claire_only(connection, dealer_id) for dealer_id in found}
+        only_in_claire = {dealer_id: open_in_claire_only(connection, dealer_id) for dealer_id in found}
         outdated = store(context, connection, extracts)
         for dealer_id, extract in found.items():
             gone[dealer_id] = _note_missing(
@@ -260,7 +259,7 @@ def _orders_to_ask_for(
                 there = {record.key for record in extract.records if record.key}
                 if dealer_id in crawled:
                     there |= {record.key for record in crawled[dealer_id].records if record.key}
-                wanted[dealer_id] = needs.orders_to_ask_for(connection, dealer_id, there)
+                wanted[dealer_id] = orders_to_ask_for(connection, dealer_id, there)
     return wanted
 
 

@@ -13,7 +13,7 @@ from autoflex_pipeline.runs.asking import ReadReport, ask_dealers, read_again, r
 from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
-from autoflex_pipeline.sources import needs
+from autoflex_pipeline.sources import needs, rereading
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.state.dealers import dealer_row, remember
 
@@ -30,7 +30,7 @@ def read_lines(context: RunContext) -> ReadReport:
             assert dealer.api is not None
             want = needs.lines_to_follow(connection, dealer.id)
             if context.options.window is None:
-                want.reread = needs.lines_to_reread(
+                want.reread = rereading.lines_to_reread(
                     connection,
                     dealer.id,
                     today=context.today(dealer),
@@ -77,7 +77,7 @@ def _mark_lines_read(
     done = [record for record in want.follow if record.key in orders]
     needs.mark_followed(connection, extract.dealer_id, "order_line", done, extract.finished_at)
     reread = [key for key in want.reread if key in orders]
-    needs.mark_reread(connection, extract.dealer_id, "order_line", reread, extract.finished_at)
+    rereading.mark_reread(connection, extract.dealer_id, "order_line", reread, extract.finished_at)
 
 
 @step
@@ -111,10 +111,10 @@ def _read_parts(
         for dealer in dealers:
             want = to_follow(connection, dealer.id)
             if context.options.full:
-                want.reread = choose(*needs.parts_of_open_orders(connection, dealer.id))
+                want.reread = choose(*rereading.parts_of_open_orders(connection, dealer.id))
             elif dealer.id in due:
-                first, last = needs.two_days(context.today(dealer))
-                want.reread = choose(*needs.parts_of_appointments(connection, dealer.id, first=first, last=last))
+                first, last = rereading.two_days(context.today(dealer))
+                want.reread = choose(*rereading.parts_of_appointments(connection, dealer.id, first=first, last=last))
             follow[dealer.id] = want
     asked = [dealer for dealer in dealers if follow[dealer.id].numbers]
     read = ask_dealers(context, asked, f"api:{entity}s", lambda api, d: api.by_ids(entity, follow[d.id].numbers))
@@ -164,7 +164,7 @@ KnownLines = Mapping[str, Mapping[str, Sequence[str]]]
 def _known_lines(context: RunContext, readings: Mapping[str, Extract]) -> KnownLines:
     with context.warehouse.open() as connection:
         return {
-            dealer_id: needs.known_lines(connection, dealer_id, extract.read_ids)
+            dealer_id: rereading.known_lines(connection, dealer_id, extract.read_ids)
             for dealer_id, extract in readings.items()
         }
 

@@ -10,15 +10,54 @@ there, one of them has jumped, and the absence is counted anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import duckdb
 
-from autoflex_pipeline.sources.needs import orders_to_ask_for
+from autoflex_pipeline.model import dms_name
 
 TOLERANCE = timedelta(minutes=5)
 """So much less may have passed on the DMS's clock: it is told in seconds, and by any of its servers."""
+
+
+def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
+    """Orders known to be open, also in quarantine or only in Claire, that a complete open list lacks: asked for by id.
+
+    One whose absence is confirmed is asked for no more: it comes back by standing in the list again.
+    """
+    billed = dms_name("appointment", "is_billed")
+    rows = connection.execute(
+        f"""
+        SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id AND NOT is_billed
+        UNION
+        SELECT dms_number FROM quarantine
+        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open' AND dms_number IS NOT NULL
+          AND EXISTS (
+              FROM raw_record
+              WHERE raw_record.dealer_id = $dealer_id AND raw_record.entity = 'order'
+                AND raw_record.record_key = quarantine.dms_number
+                AND coalesce(try(raw_record.record ->> '$.{billed}'), '0') NOT IN ('1', 'true'))
+        EXCEPT
+        SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
+    known = {row[0] for row in rows} | open_in_claire_only(connection, dealer_id)
+    return sorted(known.difference(listed))
+
+
+def open_in_claire_only(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
+    """Orders that Claire holds as open and staging does not know, as after a restore; not those the DMS has no more."""
+    rows = connection.execute(
+        """
+        SELECT dms_number FROM acknowledged WHERE dealer_id = $dealer_id AND NOT is_billed AND NOT is_canceled
+        EXCEPT SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id
+        EXCEPT SELECT record_key FROM nonexistent WHERE dealer_id = $dealer_id AND entity = 'order'
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def note_missing(

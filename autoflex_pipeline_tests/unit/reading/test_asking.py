@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from autoflex_pipeline.model import dms_name
-from autoflex_pipeline.sources.needs import open_in_claire_only, orders_to_ask_for
+from autoflex_pipeline.sources.absence import open_in_claire_only, orders_to_ask_for
 from autoflex_pipeline_tests.unit.reading.test_storing import extract, record, store
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
