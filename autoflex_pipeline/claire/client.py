@@ -188,8 +188,13 @@ class ClaireConnection:
         self, location_id: str, dms_number: str, dealer_stop: DealerStop, *, once: bool = False
     ) -> str | None:
         """The same for an appointment whose id in Claire is not known."""
-        url = httpx.URL(self._base_url + LIST_PATH, params={LOCATION: location_id, BY_NUMBER: dms_number})
-        return self._asked(_Call("GET", url), partial(read_status_of, dms_number), dealer_stop, once)
+        read = partial(read_status_of, dms_number)
+        return self._asked(self._by_number(location_id, dms_number), read, dealer_stop, once)
+
+    def count_by_number(self, location_id: str, dms_number: str, dealer_stop: DealerStop) -> int:
+        """How many appointments Claire's list gives for a number; ClaireUnreachableError without answer."""
+        rows, _ = self._asked(self._by_number(location_id, dms_number), read_page, dealer_stop, False)
+        return len(rows)
 
     def appointments(self, location_id: str, dealer_stop: DealerStop) -> Iterator[list[dict[str, Any]]]:
         """All appointments of a location as Claire holds them, page by page (D; parameters A); ClaireUnreachableError.
@@ -216,6 +221,10 @@ class ClaireConnection:
         raise ClaireUnreachableError(
             f"Claire's list of location {location_id!r} has more than {MAX_PAGES} pages; ask Claire's support"
         )
+
+    def _by_number(self, location_id: str, dms_number: str) -> _Call:
+        params = {LOCATION: location_id, BY_NUMBER: dms_number}
+        return _Call("GET", httpx.URL(self._base_url + LIST_PATH, params=params))
 
     def _asked(self, call: _Call, read: Callable[[Any], T], dealer_stop: DealerStop, once: bool) -> T:
         try:

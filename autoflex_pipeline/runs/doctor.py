@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from autoflex_pipeline.claire.api import BY_NUMBER
 from autoflex_pipeline.claire.client import ClaireConnections, ClaireUnreachableError, DealerStop
 from autoflex_pipeline.errors import ConfigurationError, PipelineError
 from autoflex_pipeline.settings import DealerSettings, Settings, missing_common_variables
@@ -24,7 +25,7 @@ from autoflex_pipeline.warehouse import Warehouse
 MAX_CLOCK_SECONDS = 60
 MAX_OPENAPI_BYTES = 50_000_000
 PROBE_NUMBER = "doctor-probe"
-"""No appointment has this number: asking for it shows that the key and the location are right, and nothing else."""
+"""No appointment has this number: asking for it shows whether key and location are right, and the number is heeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,12 @@ def _claire(claire: ClaireConnections, dealer: DealerSettings) -> Check:
     name = f"Claire, location {dealer.claire_location_id}"
     stop = DealerStop()
     try:
-        claire.get(dealer).status_by_number(dealer.claire_location_id, PROBE_NUMBER, stop)
+        given = claire.get(dealer).count_by_number(dealer.claire_location_id, PROBE_NUMBER, stop)
     except (ClaireUnreachableError, PipelineError) as error:
         return Check(dealer.id, name, False, str(error))
+    if given:
+        unheeded = f"its list does not heed {BY_NUMBER!r}: it gave {given} appointments for a number that none has"
+        return Check(dealer.id, name, False, f"{unheeded}; correct the parameter's name in claire/api.py")
     return Check(dealer.id, name, True, "the key is known and the location is within its scope")
 
 

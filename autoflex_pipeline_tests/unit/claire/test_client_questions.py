@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from autoflex_pipeline.claire.api import work_started
 from autoflex_pipeline.claire.client import (
     ClaireUnreachableError,
 )
+from autoflex_pipeline.runs import doctor
+from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline_tests.unit.claire.answering import Claire, page
 
 
@@ -122,3 +125,18 @@ def test_a_page_that_is_not_the_contracts_is_no_answer(claire: Claire, answer: h
 def test_work_has_started_on_all_but_new_present_and_cancelled_ones() -> None:
     assert not any(work_started(status) for status in (None, "New entry", "Car in shop", "Cancelled"))
     assert all(work_started(status) for status in ("Control started", "", "Ready"))
+
+
+def test_doctor_finds_out_whether_claires_list_heeds_the_number(claire: Claire) -> None:
+    """Where it does not, whether Claire has an appointment could not be asked."""
+    connections: Any = SimpleNamespace(get=lambda dealer: claire.connection)
+    dealer = DealerSettings(id="jansen", name="Jansen", claire_location_id="101")
+    claire.answers = [httpx.Response(503), page()]
+    assert doctor._claire(connections, dealer).ok
+    assert claire.urls == ["https://claire.example/v1/appointments/list?location_id=101&dms_nr=doctor-probe"] * 2
+    claire.answers = [page({"id": 1, "status": "x"}, {"id": 2, "status": "x"}, next_page=2)]
+    check = doctor._claire(connections, dealer)
+    assert not check.ok
+    assert check.detail.startswith(
+        "its list does not heed 'dms_nr': it gave 2 appointments for a number that none has;"
+    )
