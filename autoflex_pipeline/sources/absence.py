@@ -16,17 +16,22 @@ from datetime import datetime, timedelta
 import duckdb
 
 from autoflex_pipeline.model import dms_name
+from autoflex_pipeline.model.appointment import IS_WORKSHOP
+from autoflex_pipeline.sources.needs import IS_TO_BE_STAGED
 
 TOLERANCE = timedelta(minutes=5)
 """So much less may have passed on the DMS's clock: it is told in seconds, and by any of its servers."""
 
 
 def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, listed: Iterable[str]) -> list[str]:
-    """Orders known to be open, also in quarantine or only in Claire, that a complete open list lacks: asked for by id.
+    """Orders known to be open that a complete open list lacks: asked for by id.
 
-    One whose absence is confirmed is asked for no more: it comes back by standing in the list again.
+    Known from staging, from what a run that died stored and did not stage, from quarantine, or from Claire. One whose
+    absence is confirmed is asked for no more: it comes back by standing in the list again.
     """
-    billed = dms_name("appointment", "is_billed")
+    is_open = (
+        f"coalesce(try(raw_record.record ->> '$.{dms_name('appointment', 'is_billed')}'), '0') NOT IN ('1', 'true')"
+    )
     rows = connection.execute(
         f"""
         SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id AND NOT is_billed
@@ -36,8 +41,13 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
           AND EXISTS (
               FROM raw_record
               WHERE raw_record.dealer_id = $dealer_id AND raw_record.entity = 'order'
-                AND raw_record.record_key = quarantine.dms_number
-                AND coalesce(try(raw_record.record ->> '$.{billed}'), '0') NOT IN ('1', 'true'))
+                AND raw_record.record_key = quarantine.dms_number AND {is_open})
+        UNION
+        SELECT sighting.record_key FROM sighting
+        JOIN raw_record ON raw_record.seq = sighting.raw_seq
+        WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
+          AND {IS_TO_BE_STAGED} AND {is_open}
+          AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
         EXCEPT
         SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL
         """,

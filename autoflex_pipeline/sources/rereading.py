@@ -13,7 +13,7 @@ import duckdb
 
 from autoflex_pipeline.model import dms_name
 from autoflex_pipeline.model.appointment import IS_WORKSHOP
-from autoflex_pipeline.sources.needs import IS_THERE, Rows, followed_orders, reference
+from autoflex_pipeline.sources.needs import IS_THERE, IS_TO_BE_STAGED, Rows, followed_orders, reference
 
 
 def lines_to_reread(
@@ -129,7 +129,7 @@ def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, 
         FROM sighting
         JOIN raw_record ON raw_record.seq = sighting.raw_seq
         WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
-          AND (sighting.raw_seq > coalesce((SELECT raw_seq FROM staged WHERE entity = 'order'), -1)
+          AND ({IS_TO_BE_STAGED}
                OR $rejected AND sighting.record_key IN (
                    SELECT dms_number FROM quarantine
                    WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'))

@@ -6,7 +6,10 @@ from datetime import date
 
 import pytest
 
+from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.orders import read_open_orders
 from autoflex_pipeline.state.holds import current_hold
+from autoflex_pipeline_tests.domain import new_run_id
 from autoflex_pipeline_tests.world import JANSEN, World, load, order, variable
 
 
@@ -46,6 +49,16 @@ def test_an_order_that_is_gone_is_canceled_though_claire_refused_the_repetition_
     held = world.held("50001")
     assert held is not None
     assert held["canceled"] is True
+
+
+def test_an_order_that_is_billed_after_a_run_stored_it_and_died_is_not_staged_as_open(world: World) -> None:
+    """Found by the histories of seed 36: it was in no open list any more, and nobody asked for it."""
+    load(world, orders=3)
+    read_open_orders(world.installation.run_context(new_run_id(), RunOptions()))
+    world.autoflex.change(JANSEN, "order", 50001, is_invoiced=1)
+    assert world.tick()[JANSEN]["delivery"]["created"] == 2
+    assert world.query("SELECT is_billed FROM appointment WHERE dms_number = '50001'") == [(True,)]
+    assert world.held("50001") is None
 
 
 def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:

@@ -53,6 +53,32 @@ def test_open_ones_that_the_list_lacks_are_asked_for_in_order(connection: duckdb
     assert asked(connection, "10", "99") == ["20", "30"]
 
 
+def test_open_ones_that_are_stored_and_not_yet_staged_are_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
+    """As after a run that died in between: billed meanwhile, one would be staged as it was."""
+    store(
+        connection,
+        extract("order", record("order", "1", order_type=1), record("order", "2", order_type=1)),
+        extract("order", record("order", "3", order_type=1), dealer_id="pietersen"),
+    )
+    connection.execute("INSERT INTO staged SELECT 'order', max(raw_seq) FROM sighting WHERE entity = 'order'")
+    store(
+        connection,
+        extract(
+            "order",
+            record("order", "2", notes="x", order_type=1),
+            record("order", "4", order_type=1),
+            record("order", "5", order_type=1, **{BILLED: 1}),
+            record("order", "6", order_type=1, **{BILLED: True}),
+            record("order", "7", order_type=2),
+            record("order", "8", order_type=1, **{BILLED: 0}),
+            record("order", None, order_type=1),
+        ),
+        extract("vehicle", record("vehicle", "9", order_type=1)),
+        extract("order", record("order", "10", order_type=1), dealer_id="pietersen"),
+    )
+    assert asked(connection, "8") == ["2", "4"]
+
+
 def test_one_whose_absence_is_confirmed_is_asked_for_no_more(connection: duckdb.DuckDBPyConnection) -> None:
     for number in ("1", "2", "3"):
         stage(connection, number)
