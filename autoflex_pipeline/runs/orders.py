@@ -20,6 +20,7 @@ from autoflex_pipeline.sources.absence import note_missing, open_in_claire_only,
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
+from autoflex_pipeline.sources.rereading import orders_to_be_staged
 from autoflex_pipeline.sources.window import appointment_day, is_open
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline.state.runs import problems
@@ -86,14 +87,14 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
     months were read whole.
     """
     staged_in = _staged_in(context, months)
-    staged = {dealer_id: set().union(*by_month.values()) for dealer_id, by_month in staged_in.items()}
+    known = _known_of(context, staged_in)
 
     def ask(api: AutoflexApi, dealer: DealerSettings) -> Reading:
         return api.work_orders_since(min(first for first, _ in months[dealer.id]))
 
     def in_scope(dealer: DealerSettings, record: Record) -> bool:
         day = appointment_day(record)
-        if day is None or record.key in staged[dealer.id]:
+        if day is None or record.key in known[dealer.id]:
             return True
         return any(first <= day <= last for first, last in months[dealer.id])
 
@@ -104,7 +105,7 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
     dealers = [dealer for dealer in context.readable_dealers() if dealer.id in months]
     asked = ask_dealers(context, dealers, "api:orders_by_month", ask, in_scope=in_scope, window=window, first=True)
     lacking = {
-        dealer_id: sorted(staged[dealer_id].difference(record.key or "" for record in extract.records))
+        dealer_id: sorted(known[dealer_id].difference(record.key or "" for record in extract.records))
         for dealer_id, extract in asked.items()
         if extract.is_complete
     }
@@ -303,6 +304,18 @@ def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
             if extract.is_complete:
                 whole = {"read_digest": digest_of(extract), "read_count": len(extract.records)}
             remember(connection, dealer_id, read_run_id=context.run_id, **whole)
+
+
+def _known_of(context: RunContext, staged_in: Mapping[str, Mapping[Month, set[str]]]) -> dict[str, set[str]]:
+    """Per dealer the orders to look for: those staged in the months, and those that a run that died left to be staged.
+
+    Of the latter this run stages what is stored, which may lie in the months no more.
+    """
+    with context.warehouse.open() as connection:
+        return {
+            dealer_id: orders_to_be_staged(connection, dealer_id).union(*by_month.values())
+            for dealer_id, by_month in staged_in.items()
+        }
 
 
 def _staged_in(context: RunContext, months: Mapping[str, Sequence[Month]]) -> dict[str, dict[Month, set[str]]]:

@@ -115,6 +115,11 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
     return cars, sorted({*parties, *(number for number in numbers if number)})
 
 
+def orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
+    """Work orders whose newest version is stored and not yet staged, as after a run that died in between."""
+    return {number for number, *_ in _orders_to_be_staged(connection, dealer_id, rejected=False)}
+
+
 def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, *, rejected: bool) -> Rows:
     """Number, car, contractor and last change of the work orders whose newest version is stored and not yet staged.
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
+from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.orders import read_months
+from autoflex_pipeline_tests.domain import new_run_id
 from autoflex_pipeline_tests.world import JANSEN, World, line, order, relation, vehicle
 
 SEPTEMBER = (date(2026, 9, 1), date(2026, 9, 30))
@@ -86,3 +91,15 @@ def test_an_order_that_claire_has_is_kept_in_step_by_a_backfill(world: World) ->
     held = world.held("50001")
     assert held is not None
     assert held["dms_notes"] == "nagekomen"
+
+
+@pytest.mark.parametrize("day", [date(2026, 8, 28), date(2026, 10, 9)], ids=["earlier", "later"])
+def test_an_order_that_moves_to_another_month_after_a_run_stored_it_and_died_is_staged_where_it_is(
+    world: World, day: date
+) -> None:
+    """What the histories of seed 36 found, in a backfill: it was staged where it had been."""
+    history(world)
+    read_months(world.installation.run_context(new_run_id(), RunOptions()), {JANSEN: [SEPTEMBER]})
+    world.autoflex.change(JANSEN, "order", 50002, plan_date_from=f"{day:%Y%m%d}T083000")
+    world.tick(months={JANSEN: [SEPTEMBER]})
+    assert world.query("SELECT appointment_date FROM appointment WHERE dms_number = '50002'") == [(day,)]
