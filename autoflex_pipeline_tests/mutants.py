@@ -59,7 +59,9 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "outbox": {
         "state/outbox.py": (STATE + "test_outbox.py",),
-        "claire/sending.py": (CLAIRE + "test_sending.py",),
+        "claire/sending.py": tuple(
+            CLAIRE + name for name in ("test_sending.py", "test_sending_asks_first.py", "test_sending_gives_up.py")
+        ),
     },
     "ledger": {
         "state/ledger.py": (STATE + "test_ledger.py",),
