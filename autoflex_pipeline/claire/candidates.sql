@@ -3,6 +3,7 @@
 SELECT
     d.dms_number, d.document_hash, d.appointment_date, d.first_seen_at, d.is_open,
     a.is_canceled,
+    gone.dms_number IS NOT NULL AND gone.confirmed_at IS NULL AS is_missing,
     gone.confirmed_at IS NOT NULL AS is_gone,
     lines.order_key IS NOT NULL AS has_lines,
     a.car_dms_number IS NULL

@@ -17,6 +17,10 @@ from autoflex_pipeline.settings import DealerSettings
 from autoflex_pipeline.state.holds import current_hold
 from autoflex_pipeline.state.outbox import dispositions, open_numbers, refused_numbers
 
+MISSING = (
+    "Autoflex, asked by its number, does not have the order: it waits until it is there again, or known to be gone"
+)
+
 
 @dataclass
 class Plan:
@@ -94,6 +98,9 @@ def _decide(plan: Plan, candidate: Candidate, dealer: DealerSettings, options: D
             return
         if known["state"] == "held" and not dealer.keep_importing and not options.ask_held_again:
             return
+    if policies.is_not_to_be_made(candidate) and not options.force:
+        plan.set_aside_row(candidate, "waiting", "order", MISSING, now, None)
+        return
     waits_for = None if options.force else policies.waiting(candidate, dealer, now)
     if waits_for is not None:
         message = f"waits for its {waits_for.part}, at most until {waits_for.until.isoformat(timespec='minutes')}"

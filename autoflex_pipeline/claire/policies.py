@@ -21,6 +21,7 @@ Hindrance = Literal["held", "absent"]
 class Candidate:
     """An appointment whose document may have to go, with what the policies ask about it.
 
+    ``is_missing``: the DMS, asked by its number, did not have it, which is not confirmed yet; ``is_gone``: it is.
     ``is_unanswered``: a try had no answer, and none since tells whether Claire took it.
     """
 
@@ -30,6 +31,7 @@ class Candidate:
     first_seen_at: datetime
     is_open: bool
     is_canceled: bool
+    is_missing: bool
     is_gone: bool
     has_lines: bool
     has_car: bool
@@ -58,6 +60,11 @@ class Waiting:
 
     part: Literal["lines", "car", "contractor"]
     until: datetime
+
+
+def is_not_to_be_made(candidate: Candidate) -> bool:
+    """Whether it is missing and Claire does not have it: it goes once the DMS has it again, or never."""
+    return candidate.is_missing and not candidate.is_known_to_claire
 
 
 def waiting(candidate: Candidate, dealer: DealerSettings, now: datetime) -> Waiting | None:

@@ -172,6 +172,13 @@ def _not_delivered(of: Situation) -> Answer:
 def _set_aside(of: Situation, row: Row) -> Answer:
     since = of.time(row["since"])
     name, reason, message = row["state"], row["reason"], row["message"]
+    if name == "waiting" and reason == "order":
+        return (
+            "waiting",
+            "Autoflex, asked by its number, does not have it, and Claire never had it: it goes once Autoflex has it "
+            "again, and never when it is known to be gone.",
+            None,
+        )
     if name == "waiting":
         until = f", at most until {of.time(row['due_at'])}" if row["due_at"] else ""
         return "waiting", f"It waits for {PARTS.get(reason, reason)}{until}; then it goes without.", None
@@ -247,9 +254,10 @@ def _absence(of: Situation, row: Row) -> str:
     if row["confirmed_at"]:
         return f"Autoflex no longer has it (confirmed {of.time(row['confirmed_at'])}): it counts as canceled."
     earliest = row["first_missing_at"] + timedelta(minutes=of.dealer.absence_confirm_minutes)
+    ends = "it counts as gone" if of.acknowledged is None and not of.unanswered else "it is canceled in Claire"
     return (
         f"Autoflex did not have it on {of.time(row['first_missing_at'])}; when a sync after {of.time(earliest)} "
-        "finds the same, it is canceled in Claire."
+        f"finds the same, {ends}."
     )
 
 

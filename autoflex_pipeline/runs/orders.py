@@ -16,11 +16,11 @@ from autoflex_pipeline.runs.context import RunContext
 from autoflex_pipeline.runs.month_guard import Month, disbelief, lost_months
 from autoflex_pipeline.runs.spans import step
 from autoflex_pipeline.settings import DealerSettings
-from autoflex_pipeline.sources.absence import note_missing, open_in_claire_only, orders_to_ask_for
+from autoflex_pipeline.sources.absence import known_to_be_gone, note_missing, open_in_claire_only, orders_to_ask_for
 from autoflex_pipeline.sources.autoflex_api import AutoflexApi, Reading, Record, digest_of
 from autoflex_pipeline.sources.extract import Extract
 from autoflex_pipeline.sources.months import MonthRead, month_of, note_months
-from autoflex_pipeline.sources.rereading import orders_to_be_staged
+from autoflex_pipeline.sources.unstaged import orders_to_be_staged
 from autoflex_pipeline.sources.window import appointment_day, is_open
 from autoflex_pipeline.state.dealers import remember
 from autoflex_pipeline.state.runs import problems
@@ -87,14 +87,14 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
     months were read whole.
     """
     staged_in = _staged_in(context, months)
-    known = _known_of(context, staged_in)
+    staged = {dealer_id: set().union(*by_month.values()) for dealer_id, by_month in staged_in.items()}
 
     def ask(api: AutoflexApi, dealer: DealerSettings) -> Reading:
         return api.work_orders_since(min(first for first, _ in months[dealer.id]))
 
     def in_scope(dealer: DealerSettings, record: Record) -> bool:
         day = appointment_day(record)
-        if day is None or record.key in known[dealer.id]:
+        if day is None or record.key in staged[dealer.id]:
             return True
         return any(first <= day <= last for first, last in months[dealer.id])
 
@@ -105,7 +105,7 @@ def read_months(context: RunContext, months: Mapping[str, Sequence[tuple[date, d
     dealers = [dealer for dealer in context.readable_dealers() if dealer.id in months]
     asked = ask_dealers(context, dealers, "api:orders_by_month", ask, in_scope=in_scope, window=window, first=True)
     lacking = {
-        dealer_id: sorted(known[dealer_id].difference(record.key or "" for record in extract.records))
+        dealer_id: sorted(staged[dealer_id].difference(record.key or "" for record in extract.records))
         for dealer_id, extract in asked.items()
         if extract.is_complete
     }
@@ -219,10 +219,7 @@ def _without_confirmed_gone(
 ) -> dict[Month, set[str]]:
     """The orders staged in each month, without those that are known to be gone."""
     with context.warehouse.open() as connection:
-        rows = connection.execute(
-            "SELECT dms_number FROM absence WHERE dealer_id = ? AND confirmed_at IS NOT NULL", [dealer_id]
-        ).fetchall()
-    gone = {row[0] for row in rows}
+        gone = known_to_be_gone(connection, dealer_id)
     return {month: orders - gone for month, orders in staged.items()}
 
 
@@ -306,27 +303,21 @@ def _remember_list(context: RunContext, listed: Mapping[str, Extract]) -> None:
             remember(connection, dealer_id, read_run_id=context.run_id, **whole)
 
 
-def _known_of(context: RunContext, staged_in: Mapping[str, Mapping[Month, set[str]]]) -> dict[str, set[str]]:
-    """Per dealer the orders to look for: those staged in the months, and those that a run that died left to be staged.
-
-    Of the latter this run stages what is stored, which may lie in the months no more.
-    """
-    with context.warehouse.open() as connection:
-        return {
-            dealer_id: orders_to_be_staged(connection, dealer_id).union(*by_month.values())
-            for dealer_id, by_month in staged_in.items()
-        }
-
-
 def _staged_in(context: RunContext, months: Mapping[str, Sequence[Month]]) -> dict[str, dict[Month, set[str]]]:
-    """Per dealer and month the orders staged in it: they stay in scope when they have moved elsewhere."""
+    """Per dealer and month the orders staged in it, and those that this run would stage in it as they are stored.
+
+    They stay in scope when they have moved elsewhere.
+    """
     staged: dict[str, dict[Month, set[str]]] = {dealer_id: {} for dealer_id in months}
     with context.warehouse.open() as connection:
         for dealer_id, spans in months.items():
+            unstaged = [(order.number, order.day) for order in orders_to_be_staged(connection, dealer_id)]
             for first, last in spans:
                 rows = connection.execute(
                     "SELECT dms_number FROM appointment WHERE dealer_id = ? AND appointment_date BETWEEN ? AND ?",
                     [dealer_id, first, last],
                 ).fetchall()
-                staged[dealer_id][first, last] = {row[0] for row in rows}
+                staged[dealer_id][first, last] = {number for (number,) in rows} | {
+                    number for number, day in unstaged if day is not None and first <= day <= last
+                }
     return staged

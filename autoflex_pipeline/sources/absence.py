@@ -15,9 +15,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from autoflex_pipeline.model import dms_name
-from autoflex_pipeline.model.appointment import IS_WORKSHOP
-from autoflex_pipeline.sources.needs import IS_TO_BE_STAGED
+from autoflex_pipeline.sources.unstaged import orders_to_be_staged
 
 TOLERANCE = timedelta(minutes=5)
 """So much less may have passed on the DMS's clock: it is told in seconds, and by any of its servers."""
@@ -29,32 +27,23 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
     Known from staging, from what a run that died stored and did not stage, from quarantine, or from Claire. One whose
     absence is confirmed is asked for no more: it comes back by standing in the list again.
     """
-    is_open = (
-        f"coalesce(try(raw_record.record ->> '$.{dms_name('appointment', 'is_billed')}'), '0') NOT IN ('1', 'true')"
-    )
     rows = connection.execute(
-        f"""
-        SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id AND NOT is_billed
-        UNION
-        SELECT dms_number FROM quarantine
-        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open' AND dms_number IS NOT NULL
-          AND EXISTS (
-              FROM raw_record
-              WHERE raw_record.dealer_id = $dealer_id AND raw_record.entity = 'order'
-                AND raw_record.record_key = quarantine.dms_number AND {is_open})
-        UNION
-        SELECT sighting.record_key FROM sighting
-        JOIN raw_record ON raw_record.seq = sighting.raw_seq
-        WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
-          AND {IS_TO_BE_STAGED} AND {is_open}
-          AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
-        EXCEPT
-        SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL
-        """,
-        {"dealer_id": dealer_id},
+        "SELECT dms_number FROM appointment WHERE dealer_id = ? AND NOT is_billed", [dealer_id]
     ).fetchall()
-    known = {row[0] for row in rows} | open_in_claire_only(connection, dealer_id)
+    known = {number for (number,) in rows}
+    known |= {order.number for order in orders_to_be_staged(connection, dealer_id, rejected=True) if order.is_open}
+    known -= known_to_be_gone(connection, dealer_id)
+    known |= open_in_claire_only(connection, dealer_id)
     return sorted(known.difference(listed))
+
+
+def known_to_be_gone(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
+    """Orders whose absence is confirmed, and which did not come back since."""
+    rows = connection.execute(
+        "SELECT dms_number FROM absence WHERE dealer_id = ? AND confirmed_at IS NOT NULL AND returned_at IS NULL",
+        [dealer_id],
+    ).fetchall()
+    return {number for (number,) in rows}
 
 
 def open_in_claire_only(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
@@ -85,25 +74,29 @@ def note_missing(
     ``dms_now`` is the moment on the DMS's own clock; None when it does not tell.
     """
     values = {"dealer_id": dealer_id, "numbers": sorted(numbers), "now": now}
+    # One that came back, was not staged since, and is missing again was never there as far as Claire is concerned.
     connection.execute(
         """
-        UPDATE absence SET last_missing_at = $now
+        UPDATE absence SET last_missing_at = $now, returned_at = NULL
         WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
         """,
         values,
     )
+    unstaged = {order.number for order in orders_to_be_staged(connection, dealer_id)} if numbers else set()
     connection.execute(
         """
         INSERT INTO absence BY NAME
-        SELECT appointment.dealer_id, appointment.dms_number,
+        SELECT $dealer_id AS dealer_id, missing.dms_number,
                $now::TIMESTAMPTZ AS first_missing_at, $dms_now::TIMESTAMPTZ AS first_missing_dms_at,
                $now::TIMESTAMPTZ AS last_missing_at
-        FROM appointment
-        ANTI JOIN absence USING (dealer_id, dms_number)
-        WHERE appointment.dealer_id = $dealer_id
-          AND appointment.dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+        FROM (
+            SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id
+            UNION SELECT unnest($unstaged::VARCHAR[])
+        ) AS missing
+        WHERE missing.dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+          AND missing.dms_number NOT IN (SELECT dms_number FROM absence WHERE dealer_id = $dealer_id)
         """,
-        values | {"dms_now": dms_now},
+        values | {"dms_now": dms_now, "unstaged": sorted(unstaged.intersection(numbers))},
     )
     # Never staged and no longer there: nothing can heal it any more.
     connection.execute(

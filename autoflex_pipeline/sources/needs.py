@@ -23,9 +23,6 @@ IS_THERE = (
 )
 """SQL: the DMS has the order. From what else it lacks of one that is missing nothing is concluded, as of its lines."""
 
-IS_TO_BE_STAGED = "sighting.raw_seq > coalesce((SELECT raw_seq FROM staged WHERE entity = 'order'), -1)"
-"""SQL: the newest version of the order is stored and not yet staged, as after a run that died in between."""
-
 
 @dataclass(frozen=True, slots=True)
 class Followable:

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 import duckdb
 
 from autoflex_pipeline.model import dms_name
-from autoflex_pipeline.model.appointment import IS_WORKSHOP
-from autoflex_pipeline.sources.needs import IS_THERE, IS_TO_BE_STAGED, Rows, followed_orders, reference
+from autoflex_pipeline.sources.needs import followed_orders, reference
+from autoflex_pipeline.sources.unstaged import orders_to_be_staged
 
 
 def lines_to_reread(
@@ -64,8 +64,8 @@ def lines_to_reread(
             "limit": limit,
         },
     ).fetchall()
-    to_be_staged = _orders_to_be_staged(connection, dealer_id, rejected=everything)
-    new = [order for order, _, _, modified in to_be_staged if everything or not modified]
+    unstaged = [order for order in orders_to_be_staged(connection, dealer_id, rejected=everything) if order.is_there]
+    new = [order.number for order in unstaged if everything or not order.modified_at]
     followed = followed_orders(connection, dealer_id, "order_line") if new else set()
     return list(dict.fromkeys([*(order for order in new if order in followed), *(row[0] for row in rows)]))[:limit]
 
@@ -98,8 +98,8 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
     The people of a car are those of its staged version and of its newest one.
     """
     cars, parties = parts_of_appointments(connection, dealer_id, first=None, last=None)
-    orders = _orders_to_be_staged(connection, dealer_id, rejected=True)
-    cars = sorted({*cars, *(car for _, car, _, _ in orders if car)})
+    orders = [order for order in orders_to_be_staged(connection, dealer_id, rejected=True) if order.is_there]
+    cars = sorted({*cars, *(order.car for order in orders if order.car)})
     people = connection.execute(
         f"""
         SELECT {reference("record", dms_name("car", "driver_dms_number"))},
@@ -111,38 +111,8 @@ def parts_of_open_orders(connection: duckdb.DuckDBPyConnection, dealer_id: str) 
         """,
         {"dealer_id": dealer_id, "cars": cars},
     ).fetchall()
-    numbers = {contractor for _, _, contractor, _ in orders} | {number for row in people for number in row}
+    numbers = {order.contractor for order in orders} | {number for row in people for number in row}
     return cars, sorted({*parties, *(number for number in numbers if number)})
-
-
-def orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
-    """Work orders whose newest version is stored and not yet staged, as after a run that died in between."""
-    return {number for number, *_ in _orders_to_be_staged(connection, dealer_id, rejected=False)}
-
-
-def _orders_to_be_staged(connection: duckdb.DuckDBPyConnection, dealer_id: str, *, rejected: bool) -> Rows:
-    """Number, car, contractor and last change of the work orders whose newest version is stored and not yet staged.
-
-    ``rejected``: also of those in quarantine, which a full pass judges once more.
-    """
-    return connection.execute(
-        f"""
-        SELECT sighting.record_key,
-               {reference("record", dms_name("appointment", "car_dms_number"))},
-               {reference("record", dms_name("appointment", "contractor_dms_number"))},
-               {reference("record", dms_name("appointment", "modified_at"))}
-        FROM sighting
-        JOIN raw_record ON raw_record.seq = sighting.raw_seq
-        WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
-          AND ({IS_TO_BE_STAGED}
-               OR $rejected AND sighting.record_key IN (
-                   SELECT dms_number FROM quarantine
-                   WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'))
-          AND {IS_THERE}
-          AND {IS_WORKSHOP.format(order_type="try(raw_record.record ->> '$.order_type')")}
-        """,
-        {"dealer_id": dealer_id, "rejected": rejected},
-    ).fetchall()
 
 
 def known_lines(connection: duckdb.DuckDBPyConnection, dealer_id: str, orders: Iterable[str]) -> dict[str, list[str]]:

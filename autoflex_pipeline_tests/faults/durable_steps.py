@@ -40,7 +40,6 @@ STEPS = {
     "runs.orders.read_open_orders": "orders as they came, absences noted and confirmed",
     "runs.orders._remember_list": "digest of the list that was read",
     "runs.orders._staged_in": "look at the orders staged in the months",
-    "runs.orders._known_of": "look at the orders that a run that died left to be staged",
     "runs.orders.read_months": "orders of a backfill as they came, and which months were read whole",
     "runs.parts.read_lines": "lines as they came",
     "runs.parts._reread_due": "look at when cars and parties were read",

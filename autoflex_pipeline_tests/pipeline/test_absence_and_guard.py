@@ -61,6 +61,49 @@ def test_an_order_that_is_billed_after_a_run_stored_it_and_died_is_not_staged_as
     assert world.held("50001") is None
 
 
+def test_an_order_that_goes_after_a_run_stored_it_and_died_is_never_made_in_claire(world: World) -> None:
+    load(world, orders=3)
+    read_open_orders(world.installation.run_context(new_run_id(), RunOptions()))
+    world.pass_time(minutes=1)
+    world.autoflex.delete(JANSEN, "order", 50001)
+    delivery = world.tick()[JANSEN]["delivery"]
+    assert (delivery["created"], delivery["waiting"]) == (2, 1)
+    world.pass_time(minutes=61)
+    assert world.tick()[JANSEN]["delivery"]["waiting"] == 0
+    assert world.query("SELECT is_canceled FROM appointment WHERE dms_number = '50001'") == [(True,)]
+    assert world.held("50001") is None
+
+
+def test_an_order_that_was_found_missing_before_claire_had_it_is_made_there_when_it_is_back(world: World) -> None:
+    load(world, orders=3)
+    row = world.autoflex.row(JANSEN, "order", 50001)
+    world.tick(dry_run=True)
+    world.autoflex.delete(JANSEN, "order", 50001)
+    assert world.tick()[JANSEN]["delivery"]["created"] == 2
+    world.pass_time(minutes=1)
+    world.autoflex.put(JANSEN, "order", row)
+    assert world.tick()[JANSEN]["delivery"]["created"] == 1
+
+
+def test_an_order_that_comes_back_for_a_run_that_dies_and_goes_again_stays_canceled(world: World) -> None:
+    load(world, orders=3)
+    row = world.autoflex.row(JANSEN, "order", 50002)
+    world.run()
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.run()
+    world.pass_time(minutes=61)
+    world.run()
+    world.autoflex.put(JANSEN, "order", row)
+    read_open_orders(world.installation.run_context(new_run_id(), RunOptions()))
+    world.pass_time(minutes=1)
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.run()
+    held = world.held("50002")
+    assert held is not None
+    assert held["canceled"] is True
+    assert world.query("SELECT count(*) FROM finding WHERE rule = 'returned_to_dms'") == [(0,)]
+
+
 def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:
     load(world, orders=3)
     row = world.autoflex.row(JANSEN, "order", 50002)

@@ -93,13 +93,47 @@ def test_an_order_that_claire_has_is_kept_in_step_by_a_backfill(world: World) ->
     assert held["dms_notes"] == "nagekomen"
 
 
+def read_and_die(world: World) -> None:
+    """A backfill of September that stores its orders and does not stage them."""
+    read_months(world.installation.run_context(new_run_id(), RunOptions()), {JANSEN: [SEPTEMBER]})
+    world.pass_time(minutes=1)
+
+
 @pytest.mark.parametrize("day", [date(2026, 8, 28), date(2026, 10, 9)], ids=["earlier", "later"])
+@pytest.mark.parametrize("range_filters", [False, True], ids=["all are listed", "those since are listed"])
 def test_an_order_that_moves_to_another_month_after_a_run_stored_it_and_died_is_staged_where_it_is(
-    world: World, day: date
+    world: World, day: date, range_filters: bool
 ) -> None:
     """What the histories of seed 36 found, in a backfill: it was staged where it had been."""
+    world.configure(dealers={JANSEN: {"api": {"range_filters": range_filters}}})
+    world.restart()
+    world.autoflex.set_switches(range_filters="honoured")
     history(world)
-    read_months(world.installation.run_context(new_run_id(), RunOptions()), {JANSEN: [SEPTEMBER]})
+    read_and_die(world)
     world.autoflex.change(JANSEN, "order", 50002, plan_date_from=f"{day:%Y%m%d}T083000")
     world.tick(months={JANSEN: [SEPTEMBER]})
     assert world.query("SELECT appointment_date FROM appointment WHERE dms_number = '50002'") == [(day,)]
+
+
+def test_an_order_that_goes_after_a_run_stored_it_and_died_is_no_history_to_deliver(world: World) -> None:
+    history(world)
+    read_and_die(world)
+    world.autoflex.delete(JANSEN, "order", 50002)
+    assert world.tick(months={JANSEN: [SEPTEMBER]}, deliver_history=True)[JANSEN]["delivery"]["created"] == 1
+    assert world.held("50002") is None
+    world.pass_time(minutes=61)
+    world.tick(months={JANSEN: [SEPTEMBER]}, deliver_history=True)
+    assert world.query("SELECT is_canceled FROM appointment WHERE dms_number = '50002'") == [(True,)]
+    assert world.held("50002") is None
+
+
+def test_a_list_that_lacks_what_a_run_stored_before_it_died_is_not_believed(world: World) -> None:
+    history(world)
+    world.autoflex.put(JANSEN, "order", order(50005, plan_date_from="20260907T083000", is_invoiced=1))
+    read_and_die(world)
+    for number in (50001, 50002, 50005):
+        world.autoflex.delete(JANSEN, "order", number)
+    summary = world.tick(months={JANSEN: [SEPTEMBER]})[JANSEN]
+    assert not summary["ok"]
+    assert "lacks 3 of the 3 orders staged in 2026-09" in summary["error"]
+    assert world.query("SELECT count(*) FROM absence") == [(0,)]

@@ -11,8 +11,11 @@ import pytest
 
 from autoflex_pipeline.orchestration.build import build_definitions
 from autoflex_pipeline.orchestration.partitions import RANGE_END, RANGE_START, dealer_months, partition_key
+from autoflex_pipeline.runs.context import RunOptions
+from autoflex_pipeline.runs.orders import read_months
 from autoflex_pipeline.sources.months import months_grid
 from autoflex_pipeline.sources.window import month_bounds
+from autoflex_pipeline_tests.domain import new_run_id
 from autoflex_pipeline_tests.pipeline.test_backfill import history
 from autoflex_pipeline_tests.world import DEVRIES, JANSEN, World, load, order
 
@@ -101,10 +104,15 @@ def test_only_months_that_were_read_whole_are_green_and_the_others_are_read_by_t
 LOCATED = (JANSEN, DEVRIES)
 
 
-def test_a_month_whose_order_cannot_be_asked_for_fails_alone(world: World) -> None:
-    """An order that was staged in September is no longer in the list, and asking for it by its number fails."""
+@pytest.mark.parametrize("dies", [False, True], ids=["staged", "stored by a run that died"])
+def test_a_month_whose_order_cannot_be_asked_for_fails_alone(world: World, dies: bool) -> None:
+    """An order of September is no longer in the list, and asking for it by its number fails."""
     history(world)
-    world.tick(months={JANSEN: spans("2026-09")})
+    if dies:
+        context = world.installation.run_context(new_run_id(), RunOptions())
+        read_months(context, {JANSEN: spans("2026-09")})
+    else:
+        world.tick(months={JANSEN: spans("2026-09")})
     world.pass_time(minutes=5)
     world.autoflex.delete(JANSEN, "order", 50001)
     world.autoflex.put(JANSEN, "order", order(50005, plan_date_from="20261012T083000", is_invoiced=1))

@@ -82,6 +82,11 @@ class Bench:
             put(connection, "absence", dms_number=number, confirmed_at=self.now)
         self.put(number, is_canceled=True)
 
+    def missing(self, number: str) -> None:
+        """The DMS, asked once, did not have it."""
+        with self.warehouse.open() as connection:
+            put(connection, "absence", dms_number=number)
+
     def back(self, number: str) -> None:
         """The DMS has it again."""
         with self.warehouse.open() as connection:

@@ -131,6 +131,7 @@ def test_what_is_known_of_one_that_claire_has(rows: Rows) -> None:
     assert (first.is_acknowledged, first.was_canceled, first.was_dated) == (True, True, before)
     assert (second.is_acknowledged, second.was_canceled, second.was_dated) == (False, None, None)
     assert [each.is_gone for each in (first, second)] == [True, False]
+    assert [each.is_missing for each in (first, second)] == [False, True]
     assert [each.has_lines for each in (first, second)] == [True, False]
     assert [each.is_unanswered for each in (first, second)] == [False, False]
 

@@ -224,6 +224,22 @@ def test_what_is_gone_from_the_dms_before_claire_had_it_is_never_sent(run: Bench
     assert run.numbers() == []
 
 
+def test_what_the_dms_does_not_have_any_more_is_not_made_in_claire_until_it_is_there_again(run: Bench) -> None:
+    run.put("1")
+    run.put("2")
+    run.deliver()
+    run.put("3", "4")
+    run.put("2", dms_notes="x")
+    for number in "23":
+        run.missing(number)
+    counts = run.deliver().counts
+    assert (counts["created"], counts["updated"], counts["waiting"]) == (1, 1, 1)
+    assert run.numbers() == ["1", "2", "4"]
+    assert run.held("2")["dms_notes"] == "x"
+    run.back("3")
+    assert run.deliver().counts["created"] == 1
+
+
 def test_an_order_canceled_when_first_seen_is_sent_as_canceled(run: Bench) -> None:
     run.put("1", is_canceled=True)
     run.deliver()

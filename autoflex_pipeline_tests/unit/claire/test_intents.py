@@ -29,7 +29,7 @@ BASE: dict[str, Any] = blank("appointment") | {
 
 def candidate(document_hash: str, number: str = "7") -> Candidate:
     day = date(2026, 11, 24)
-    flags = {"is_open": True, "is_canceled": False, "is_gone": False}
+    flags = {"is_open": True, "is_canceled": False, "is_missing": False, "is_gone": False}
     has = dict.fromkeys(("has_lines", "has_car", "has_contractor"), True)
     known: dict[str, Any] = {"is_acknowledged": False, "was_canceled": None, "was_dated": None, "is_unanswered": False}
     return Candidate(number, document_hash, day, NOW, **flags, **has, **known)

@@ -156,6 +156,30 @@ def test_an_order_that_comes_back_after_confirmation_is_staged_again(connection:
     assert connection.execute("SELECT returned_at IS NOT NULL FROM absence").fetchall() == [(True,)]
 
 
+def test_an_order_that_is_stored_and_not_yet_staged_is_missing_from_the_first_question_on(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """As after a run that died in between; a parts order, and another dealer's, are not concerned."""
+    connection.execute("DELETE FROM appointment")
+    orders = [record("order", "7", order_type=1), record("order", "8", order_type=1), record("order", "9")]
+    store(connection, extract("order", *orders))
+    store(connection, extract("order", record("order", "6", order_type=1), dealer_id="pietersen"))
+    note_missing(connection, "jansen", ["6", "7", "9"], now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
+    assert connection.execute("SELECT dms_number FROM absence").fetchall() == [("7",)]
+    assert missing(connection, 60) == ["7"]
+
+
+def test_an_order_that_came_back_and_is_missing_again_before_it_was_staged_stays_gone(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    missing(connection, 0)
+    missing(connection, 60)
+    store(connection, extract("order", record("order", "7", order_type=1), minutes=90))
+    assert connection.execute("SELECT returned_at IS NULL FROM absence").fetchall() == [(False,)]
+    missing(connection, 180)
+    assert connection.execute("SELECT returned_at, confirmed_at FROM absence").fetchall() == [(None, FIRST + AN_HOUR)]
+
+
 def test_an_unknown_number_makes_no_absence(connection: duckdb.DuckDBPyConnection) -> None:
     note_missing(connection, "jansen", ["404"], now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
     assert connection.execute("SELECT * FROM absence").fetchall() == []

@@ -88,22 +88,31 @@ def test_one_whose_absence_is_confirmed_is_asked_for_no_more(connection: duckdb.
     assert asked(connection) == ["2", "3"]
 
 
+def test_one_that_came_back_and_is_not_staged_yet_is_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
+    """As after a run that died in between: it would be uncanceled as it was then."""
+    stage(connection, "1")
+    insert(connection, "absence", "1", confirmed_at=NOW, returned_at=NOW)
+    assert asked(connection) == ["1"]
+
+
 def test_open_ones_in_quarantine_are_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
     store(
         connection,
         extract(
             "order",
-            record("order", "1"),
-            record("order", "2", **{BILLED: 1}),
-            record("order", "3", **{BILLED: True}),
-            record("order", "4", **{BILLED: 0}),
-            record("order", "5"),
-            record("order", "6"),
+            record("order", "1", order_type=1),
+            record("order", "2", order_type=1, **{BILLED: 1}),
+            record("order", "3", order_type=1, **{BILLED: True}),
+            record("order", "4", order_type=1, **{BILLED: 0}),
+            record("order", "5", order_type=1),
+            record("order", "6", order_type=1),
+            record("order", "9", order_type=2),
         ),
-        extract("vehicle", record("vehicle", "7")),
-        extract("order", record("order", "8"), dealer_id="pietersen"),
+        extract("vehicle", record("vehicle", "7", order_type=1)),
+        extract("order", record("order", "8", order_type=1), dealer_id="pietersen"),
     )
-    for number in ("1", "2", "3", "4", "7", "8"):
+    connection.execute("INSERT INTO staged SELECT 'order', max(raw_seq) FROM sighting")
+    for number in ("1", "2", "3", "4", "7", "8", "9"):
         reject(connection, number)
     reject(connection, "5", state="healed")
     reject(connection, "6", entity="car")
@@ -111,10 +120,14 @@ def test_open_ones_in_quarantine_are_asked_for(connection: duckdb.DuckDBPyConnec
     assert asked(connection) == ["1", "4"]
 
 
-def test_one_in_quarantine_that_was_open_in_some_version_is_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
-    store(connection, extract("order", record("order", "1", **{BILLED: 1})))
-    store(connection, extract("order", record("order", "1", **{BILLED: 0})))
-    reject(connection, "1")
+def test_one_in_quarantine_is_open_as_its_newest_version_says(connection: duckdb.DuckDBPyConnection) -> None:
+    numbers = {"1": (1, 0), "2": (0, 1)}
+    for version in (0, 1):
+        rows = [record("order", number, order_type=1, **{BILLED: flags[version]}) for number, flags in numbers.items()]
+        store(connection, extract("order", *rows))
+    connection.execute("INSERT INTO staged SELECT 'order', max(raw_seq) FROM sighting")
+    for number in numbers:
+        reject(connection, number)
     assert asked(connection) == ["1"]
 
 
