@@ -47,15 +47,20 @@ def orders_to_be_staged(
     rows = connection.execute(
         # Materialized: else the JSON of every record ever stored is read, although there is seldom one to be staged.
         f"""
-        WITH newest AS MATERIALIZED (
+        WITH wanted AS (
+            SELECT record_key, raw_seq FROM sighting
+            WHERE dealer_id = $dealer_id AND entity = 'order' AND record_key IS NOT NULL AND {IS_TO_BE_STAGED}
+            UNION
+            SELECT sighting.record_key, sighting.raw_seq FROM sighting
+            JOIN quarantine ON quarantine.dms_number = sighting.record_key
+            WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order'
+              AND quarantine.dealer_id = $dealer_id AND quarantine.entity = 'appointment' AND quarantine.state = 'open'
+              AND $rejected
+        ),
+        newest AS MATERIALIZED (
             SELECT sighting.record_key, {IS_THERE} AS is_there, raw_record.record
-            FROM sighting
+            FROM wanted AS sighting
             JOIN raw_record ON raw_record.seq = sighting.raw_seq
-            WHERE sighting.dealer_id = $dealer_id AND sighting.entity = 'order' AND sighting.record_key IS NOT NULL
-              AND ({IS_TO_BE_STAGED}
-                   OR $rejected AND sighting.record_key IN (
-                       SELECT dms_number FROM quarantine
-                       WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'))
         )
         SELECT record_key,
                {reference("record", dms_name("appointment", "car_dms_number"))},
