@@ -81,6 +81,7 @@ TESTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "absence": {
         "sources/absence.py": (READING + "test_absence.py", READING + "test_asking.py"),
+        "sources/unstaged.py": (READING + "test_unstaged.py", READING + "test_asking.py"),
         "runs/orders.py::_another_known_order": (READING + "test_proof.py",),
         "sources/storing.py": (
             READING + "test_storing.py",
