@@ -3,8 +3,8 @@
 By id costs one request an id. Whole pages cost as many requests as the list has pages, K, which is not known at first.
 A handful is asked for by id without more ado. For n ids beyond that, one request tells: does page n exist, with another
 one after it? Then K > n, and by id is cheaper; otherwise whole pages are. So the worst case costs one request more than
-the best choice would have, once for each list while the process lives: K is remembered after a crawl, and "more than n"
-after a probe.
+the best choice would have (two, where answers do not say whether more follow), once for each list while the process
+lives: K is remembered after a crawl, and "more than n" after a probe.
 """
 
 from __future__ import annotations
@@ -34,5 +34,7 @@ def by_value_is_cheaper(connection: Connection, entity: str, count: int, tally: 
         return False
     if not probe.rows or probe.is_last:
         return False
+    if probe.has_next is None and probe.keys == connection.fetch_page(whole, 1, tally).keys:
+        return False  # it does not page: it gives the same rows whichever page is asked for
     connection.learn_pages_exceed(name, count)
     return True

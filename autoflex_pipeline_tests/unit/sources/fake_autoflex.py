@@ -45,6 +45,7 @@ class FakeAutoflex:
         self.rows: dict[str, list[Any]] = {"order": [], "order_line": [], "vehicle": [], "relation": [], **rows}
         self.page_size = 3
         self.bare = False
+        self.ignores_pages = False
         self.ignores_filters = False
         self.ranges = "honoured"
         self.unknown_fields: set[str] = set()
@@ -151,7 +152,7 @@ class FakeAutoflex:
                 return error(400, "unknown operator")
             if not self.ignores_filters and (match[2] == "eq" or self.ranges == "honoured"):
                 rows = [row for row in rows if _fits(row, *match.groups())]
-        start = (page - 1) * self.page_size
+        start = 0 if self.ignores_pages else (page - 1) * self.page_size
         shown = [
             {name: row[name] for name in fields if name in row} if isinstance(row, dict) else row
             for row in rows[start : start + self.page_size]

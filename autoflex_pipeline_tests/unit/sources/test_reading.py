@@ -7,6 +7,7 @@ import pytest
 
 from autoflex_pipeline.model import dms_names
 from autoflex_pipeline.sources.autoflex_api import digest_of, look, names
+from autoflex_pipeline.sources.autoflex_api.pages import MAX_STALLED_PAGES
 from autoflex_pipeline_tests.unit.sources.fake_autoflex import (
     FakeAutoflex,
     answers,
@@ -199,6 +200,17 @@ def test_many_are_read_by_whole_pages_and_the_missing_ones_by_id() -> None:
     assert reading.read_ids == set(wanted)
     assert reading.pages == 3
     assert reading.requests == 1 + 1 + 3 + 5  # login, probe, pages, the missing ones
+
+
+def test_many_are_not_asked_for_one_by_one_of_a_server_that_does_not_page() -> None:
+    """It gives its one page again and again, as if the list had no end."""
+    dms = FakeAutoflex(vehicle=[vehicle(number) for number in range(50)])
+    dms.page_size, dms.bare, dms.ignores_pages = 50, True, True
+    with dms.api() as api:
+        reading = api.by_ids("vehicle", [str(number) for number in range(40)])
+        assert len(reading.records) == 40
+        assert reading.requests == 1 + 2 + 1 + MAX_STALLED_PAGES  # login, probe, the page, and again
+        assert api.by_ids("vehicle", [str(number) for number in range(40)]).requests <= 1 + MAX_STALLED_PAGES
 
 
 def test_choice_takes_the_fewer_requests_and_learns_from_a_probe_and_a_crawl() -> None:
