@@ -1,4 +1,7 @@
-"""Whether a document may go now: waiting for its parts, its status in Claire, the mass-change guard. Pure functions."""
+"""Whether a document may go now: waiting for its parts or its order, its status in Claire, the mass-change guard.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ GUARD_AT_LEAST = 5
 EMPTIED_AT_LEAST = 3
 
 Hindrance = Literal["held", "absent"]
-"""Work has started on the appointment, and that holds it back; or Claire does not have what is to be canceled."""
+"""Work has started on the appointment, and that holds it back; or Claire does not have what the DMS has no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,8 @@ def _may_be_held(candidate: Candidate, dealer: DealerSettings) -> bool:
 
 
 def _may_be_absent(candidate: Candidate) -> bool:
-    """Whether it is gone from the DMS, and Claire may never have had it."""
-    return candidate.is_gone and not candidate.is_acknowledged
+    """Whether it is gone from the DMS, or missing there, and Claire may never have had it."""
+    return (candidate.is_gone or candidate.is_missing) and not candidate.is_acknowledged
 
 
 def mass_change(changing: int, of_open: int, dealer: DealerSettings) -> str | None:

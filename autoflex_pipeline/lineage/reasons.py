@@ -52,6 +52,17 @@ class Situation:
         return self.absence is not None and bool(self.absence["confirmed_at"])
 
     @property
+    def is_missing(self) -> bool:
+        """Whether it was found missing, which is not confirmed, and Claire does not have it."""
+        if self.absence is None or self.acknowledged is not None or self.unanswered:
+            return False
+        return not self.is_gone
+
+    def is_about_the_document(self, row: Row) -> bool:
+        """Whether a row tells of the document as it stands."""
+        return self.document is not None and bool(row["document_hash"] == self.document["document_hash"])
+
+    @property
     def will_be_repeated(self) -> bool:
         """Whether its last request has no answer and is still about the document as it is now."""
         if not self.unanswered or self.document is None:
@@ -141,8 +152,16 @@ def _not_delivered(of: Situation) -> Answer:
             "sync --from … --to … --deliver-history.",
             None,
         )
-    if of.disposition is not None and of.disposition["document_hash"] == of.document["document_hash"]:
-        return _set_aside(of, of.disposition)
+    as_it_is = of.disposition if of.disposition is not None and of.is_about_the_document(of.disposition) else None
+    if of.is_missing and (as_it_is is None or as_it_is["state"] != "rejected"):
+        return (
+            "waiting",
+            "Autoflex, asked by its number, does not have it, and Claire never had it: it goes once Autoflex has it "
+            "again, and never when it is known to be gone.",
+            None,
+        )
+    if as_it_is is not None and as_it_is["reason"] != "order":
+        return _set_aside(of, as_it_is)
     if of.is_gone and of.acknowledged is None:
         return (
             "unanswered",
@@ -160,7 +179,7 @@ def _not_delivered(of: Situation) -> Answer:
         )
     if of.hold is not None:
         return _on_hold(of, of.hold)
-    if of.disposition is not None:
+    if of.disposition is not None and of.disposition["reason"] != "order":
         return (
             "not_due",
             f"It was {of.disposition['state']} and has changed since; the next sync sends it.",
@@ -172,13 +191,6 @@ def _not_delivered(of: Situation) -> Answer:
 def _set_aside(of: Situation, row: Row) -> Answer:
     since = of.time(row["since"])
     name, reason, message = row["state"], row["reason"], row["message"]
-    if name == "waiting" and reason == "order":
-        return (
-            "waiting",
-            "Autoflex, asked by its number, does not have it, and Claire never had it: it goes once Autoflex has it "
-            "again, and never when it is known to be gone.",
-            None,
-        )
     if name == "waiting":
         until = f", at most until {of.time(row['due_at'])}" if row["due_at"] else ""
         return "waiting", f"It waits for {PARTS.get(reason, reason)}{until}; then it goes without.", None

@@ -10,8 +10,9 @@ there, one of them has jumped, and the absence is counted anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import duckdb
 
@@ -25,16 +26,34 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
     """Orders known to be open that a complete open list lacks: asked for by id.
 
     Known from staging, from what a run that died stored and did not stage, from quarantine, or from Claire. One whose
-    absence is confirmed is asked for no more: it comes back by standing in the list again.
+    absence is confirmed is asked for no more until it came back, which it does by standing in the list again. A billed
+    one only while it is missing and was to be made in Claire: whether it is gone decides about that.
     """
     rows = connection.execute(
         "SELECT dms_number FROM appointment WHERE dealer_id = ? AND NOT is_billed", [dealer_id]
     ).fetchall()
     known = {number for (number,) in rows}
     known |= {order.number for order in orders_to_be_staged(connection, dealer_id, rejected=True) if order.is_open}
+    known |= _missing_and_owed(connection, dealer_id)
     known -= known_to_be_gone(connection, dealer_id)
     known |= open_in_claire_only(connection, dealer_id)
     return sorted(known.difference(listed))
+
+
+def _missing_and_owed(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
+    """Orders that are missing, and that Claire does not have and is to get."""
+    rows = connection.execute(
+        """
+        SELECT absence.dms_number FROM absence
+        SEMI JOIN document
+          ON document.dealer_id = $dealer_id AND document.dms_number = absence.dms_number AND document.is_owed
+        ANTI JOIN acknowledged
+          ON acknowledged.dealer_id = $dealer_id AND acknowledged.dms_number = absence.dms_number
+        WHERE absence.dealer_id = $dealer_id AND absence.confirmed_at IS NULL
+        """,
+        {"dealer_id": dealer_id},
+    ).fetchall()
+    return {number for (number,) in rows}
 
 
 def known_to_be_gone(connection: duckdb.DuckDBPyConnection, dealer_id: str) -> set[str]:
@@ -73,76 +92,117 @@ def note_missing(
 
     ``dms_now`` is the moment on the DMS's own clock; None when it does not tell.
     """
-    values = {"dealer_id": dealer_id, "numbers": sorted(numbers), "now": now}
+    if not numbers:
+        return []
+    unstaged = [order.number for order in orders_to_be_staged(connection, dealer_id, numbers=numbers)]
+    these = {"dealer_id": dealer_id, "numbers": sorted(numbers)}
+    _remember_missing(connection, these, unstaged, now=now, dms_now=dms_now)
+    gone: list[str] = []
+    if another_was_found:
+        latest = now - confirm_after
+        if dms_now is not None:
+            dms_latest = dms_now - confirm_after + TOLERANCE
+            _count_anew(connection, these, now=now, latest=latest, dms_now=dms_now, dms_latest=dms_latest)
+        gone = _confirm(connection, these, unstaged, now=now, latest=latest)
+    _close_entries(connection, these)
+    return gone
+
+
+_OF_THESE = "dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))"
+_IS_UNSTAGED = "dms_number IN (SELECT unnest($unstaged::VARCHAR[]))"
+_IS_STAGED = "dms_number IN (SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id)"
+
+
+def _remember_missing(
+    connection: duckdb.DuckDBPyConnection,
+    these: Mapping[str, Any],
+    unstaged: Sequence[str],
+    *,
+    now: datetime,
+    dms_now: datetime | None,
+) -> None:
+    """Begin or go on with the absences of those that are staged or to be staged; the others have none."""
     # One that came back, was not staged since, and is missing again was never there as far as Claire is concerned.
     connection.execute(
-        """
-        UPDATE absence SET last_missing_at = $now, returned_at = NULL
-        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
-        """,
-        values,
+        f"UPDATE absence SET last_missing_at = $now, returned_at = NULL WHERE {_OF_THESE}", {**these, "now": now}
     )
-    unstaged = {order.number for order in orders_to_be_staged(connection, dealer_id)} if numbers else set()
     connection.execute(
-        """
+        f"""
         INSERT INTO absence BY NAME
-        SELECT $dealer_id AS dealer_id, missing.dms_number,
+        SELECT $dealer_id AS dealer_id, dms_number,
                $now::TIMESTAMPTZ AS first_missing_at, $dms_now::TIMESTAMPTZ AS first_missing_dms_at,
                $now::TIMESTAMPTZ AS last_missing_at
-        FROM (
-            SELECT dms_number FROM appointment WHERE dealer_id = $dealer_id
-            UNION SELECT unnest($unstaged::VARCHAR[])
-        ) AS missing
-        WHERE missing.dms_number IN (SELECT unnest($numbers::VARCHAR[]))
-          AND missing.dms_number NOT IN (SELECT dms_number FROM absence WHERE dealer_id = $dealer_id)
+        FROM (SELECT unnest($numbers::VARCHAR[]) AS dms_number) AS missing
+        WHERE ({_IS_STAGED} OR {_IS_UNSTAGED})
+          AND dms_number NOT IN (SELECT dms_number FROM absence WHERE dealer_id = $dealer_id)
         """,
-        values | {"dms_now": dms_now, "unstaged": sorted(unstaged.intersection(numbers))},
+        {**these, "unstaged": unstaged, "now": now, "dms_now": dms_now},
     )
-    # Never staged and no longer there: nothing can heal it any more.
+    # What was to be staged and was rejected has left nothing that could be canceled.
     connection.execute(
-        """
-        UPDATE quarantine SET state = 'gone'
-        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'
-          AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
-          AND NOT EXISTS (
-              SELECT 1 FROM appointment
-              WHERE appointment.dealer_id = quarantine.dealer_id AND appointment.dms_number = quarantine.dms_number)
-        """,
-        {"dealer_id": dealer_id, "numbers": sorted(numbers)},
+        f"DELETE FROM absence WHERE {_OF_THESE} AND NOT ({_IS_STAGED} OR {_IS_UNSTAGED})",
+        {**these, "unstaged": unstaged},
     )
-    if not another_was_found:
-        return []
-    latest = {"latest": now - confirm_after}
-    dms_latest = {"dms_now": dms_now, "dms_latest": dms_now and dms_now - confirm_after + TOLERANCE}
+
+
+def _count_anew(
+    connection: duckdb.DuckDBPyConnection,
+    these: Mapping[str, Any],
+    *,
+    now: datetime,
+    latest: datetime,
+    dms_now: datetime,
+    dms_latest: datetime,
+) -> None:
+    """Let those begin anew for which less time has passed on the DMS's clock than on this machine's."""
     connection.execute(
-        """
+        f"""
         UPDATE absence SET first_missing_at = $now, first_missing_dms_at = $dms_now
-        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+        WHERE {_OF_THESE}
           AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_dms_at > $dms_latest
         """,
-        values | latest | dms_latest,
+        {**these, "now": now, "latest": latest, "dms_now": dms_now, "dms_latest": dms_latest},
     )
-    confirmed = connection.execute(
-        """
+
+
+def _confirm(
+    connection: duckdb.DuckDBPyConnection,
+    these: Mapping[str, Any],
+    unstaged: Sequence[str],
+    *,
+    now: datetime,
+    latest: datetime,
+) -> list[str]:
+    """Confirm those that have been missing long enough, but for one of which a version is yet to be staged."""
+    rows = connection.execute(
+        f"""
         UPDATE absence SET confirmed_at = $now
-        WHERE dealer_id = $dealer_id AND dms_number IN (SELECT unnest($numbers::VARCHAR[]))
+        WHERE {_OF_THESE} AND NOT {_IS_UNSTAGED}
           AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_at < $now
         RETURNING dms_number
         """,
-        values | latest,
+        {**these, "unstaged": unstaged, "now": now, "latest": latest},
     ).fetchall()
-    gone = [row[0] for row in confirmed]
-    told = {"dealer_id": dealer_id, "gone": gone}
-    connection.execute("INSERT INTO restage SELECT $dealer_id, 'order', unnest($gone::VARCHAR[])", told)
+    gone = [number for (number,) in rows]
     connection.execute(
-        """
-        UPDATE quarantine SET state = 'gone'
-        WHERE dealer_id = $dealer_id AND entity = 'appointment' AND state = 'open'
-          AND dms_number IN (SELECT unnest($gone::VARCHAR[]))
-        """,
-        told,
+        "INSERT INTO restage SELECT $dealer_id, 'order', unnest($gone::VARCHAR[])",
+        {"dealer_id": these["dealer_id"], "gone": gone},
     )
     return gone
+
+
+def _close_entries(connection: duckdb.DuckDBPyConnection, these: Mapping[str, Any]) -> None:
+    """Close what is in quarantine of those never staged or known to be gone: nothing heals it any more."""
+    connection.execute(
+        f"""
+        UPDATE quarantine SET state = 'gone'
+        WHERE {_OF_THESE} AND entity = 'appointment' AND state = 'open'
+          AND (NOT {_IS_STAGED}
+               OR dms_number IN (
+                   SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL))
+        """,
+        these,
+    )
 
 
 def next_confirmation(

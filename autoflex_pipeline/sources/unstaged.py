@@ -5,6 +5,7 @@ The next run stages what is stored, whatever has become of the order since: so i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -41,9 +42,15 @@ class StoredOrder:
 
 
 def orders_to_be_staged(
-    connection: duckdb.DuckDBPyConnection, dealer_id: str, *, rejected: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    dealer_id: str,
+    *,
+    rejected: bool = False,
+    numbers: Collection[str] | None = None,
 ) -> list[StoredOrder]:
-    """The work orders of which a version is to be staged, by number; ``rejected``: also those in quarantine."""
+    """The work orders (of these ``numbers``) of which a version is to be staged, by number; ``rejected``: also those in
+    quarantine.
+    """
     rows = connection.execute(
         # Materialized: else the JSON of every record ever stored is read, although there is seldom one to be staged.
         f"""
@@ -61,6 +68,7 @@ def orders_to_be_staged(
             SELECT sighting.record_key, {IS_THERE} AS is_there, raw_record.record
             FROM wanted AS sighting
             JOIN raw_record ON raw_record.seq = sighting.raw_seq
+            WHERE $numbers IS NULL OR list_contains($numbers::VARCHAR[], sighting.record_key)
         )
         SELECT record_key,
                {reference("record", dms_name("appointment", "car_dms_number"))},
@@ -72,6 +80,6 @@ def orders_to_be_staged(
         WHERE {IS_WORKSHOP.format(order_type="try(record ->> '$.order_type')")}
         ORDER BY record_key
         """,
-        {"dealer_id": dealer_id, "rejected": rejected},
+        {"dealer_id": dealer_id, "rejected": rejected, "numbers": None if numbers is None else sorted(numbers)},
     ).fetchall()
     return [StoredOrder(*row) for row in rows]

@@ -40,7 +40,7 @@ DispositionState = Literal["pending", "waiting", "held", "rejected", "failed"]
 Rows = list[dict[str, Any]]
 TAKEN = ("created", "updated", "unchanged")
 TELL_WHAT_CLAIRE_HAS = (*TAKEN, "absent")
-"""Results after which nothing is open any more of what went before; absent: there was nothing to cancel."""
+"""Results after which nothing is open any more of what went before; absent: it has nothing of it."""
 
 NUMBERS_AT_ONCE = 500
 """SQLite binds a limited number of values in one statement."""
@@ -99,7 +99,7 @@ disposition = SqlTable(
     SqlColumn("dealer_id", String, primary_key=True, comment="The dealer."),
     SqlColumn("dms_number", String, primary_key=True, comment="The appointment's number in the DMS."),
     SqlColumn("state", String, nullable=False, comment="pending, waiting, held, rejected or failed."),
-    SqlColumn("reason", String, comment="Such as work_started, lines, guard."),
+    SqlColumn("reason", String, comment="Such as work_started, lines, order, guard."),
     SqlColumn("message", Text, comment="What a person should know."),
     SqlColumn("document_hash", String, nullable=False, comment="Hash of the document that it is about."),
     SqlColumn("since", UtcMoment, nullable=False, comment="When the document came into this state."),

@@ -234,6 +234,7 @@ def test_what_the_dms_does_not_have_any_more_is_not_made_in_claire_until_it_is_t
         run.missing(number)
     counts = run.deliver().counts
     assert (counts["created"], counts["updated"], counts["waiting"]) == (1, 1, 1)
+    assert run.deliver(force=True, numbers=("3",)).counts["waiting"] == 1
     assert run.numbers() == ["1", "2", "4"]
     assert run.held("2")["dms_notes"] == "x"
     run.back("3")

@@ -23,6 +23,11 @@ def stage(connection: duckdb.DuckDBPyConnection, number: str, dealer_id: str = "
     )
 
 
+def stage_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """Nothing is to be staged any more."""
+    connection.execute("INSERT INTO staged SELECT 'order', max(raw_seq) FROM sighting")
+
+
 @pytest.fixture
 def connection(undone: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Order 7 is staged, and a neighbour and another dealer's order of the same number with it."""
@@ -166,7 +171,42 @@ def test_an_order_that_is_stored_and_not_yet_staged_is_missing_from_the_first_qu
     store(connection, extract("order", record("order", "6", order_type=1), dealer_id="pietersen"))
     note_missing(connection, "jansen", ["6", "7", "9"], now=FIRST, confirm_after=AN_HOUR, another_was_found=True)
     assert connection.execute("SELECT dms_number FROM absence").fetchall() == [("7",)]
-    assert missing(connection, 60) == ["7"]
+    assert missing(connection, 60) == [], "what is to be staged would be staged as it was"
+    stage(connection, "7")
+    stage_all(connection)
+    assert missing(connection, 61) == ["7"]
+
+
+def test_what_was_to_be_staged_and_was_rejected_is_no_longer_missing_nor_in_quarantine(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute("DELETE FROM appointment WHERE dealer_id = 'jansen' AND dms_number = '7'")
+    store(connection, extract("order", record("order", "7", order_type=1)))
+    missing(connection, 0)
+    quarantine(connection, "7")
+    stage_all(connection)
+    assert missing(connection, 60) == []
+    assert connection.execute("SELECT count(*) FROM absence").fetchall() == [(0,)]
+    assert gone_from_quarantine(connection) == [("jansen", "appointment", "7", "open")]
+
+
+def test_a_newer_version_that_is_to_be_staged_puts_a_confirmation_off(connection: duckdb.DuckDBPyConnection) -> None:
+    """It may be rejected: then the last good one is canceled, by the next question."""
+    missing(connection, 0)
+    store(connection, extract("order", record("order", "7", order_type=1), minutes=-10))
+    assert missing(connection, 60) == []
+    stage_all(connection)
+    assert missing(connection, 61) == ["7"]
+
+
+def test_what_came_back_bad_and_went_again_leaves_quarantine(connection: duckdb.DuckDBPyConnection) -> None:
+    missing(connection, 0)
+    missing(connection, 60)
+    store(connection, extract("order", record("order", "7", order_type=1), minutes=90))
+    stage_all(connection)
+    quarantine(connection, "7")
+    missing(connection, 180, proof=False)
+    assert gone_from_quarantine(connection) == [("jansen", "appointment", "7", "open")]
 
 
 def test_an_order_that_came_back_and_is_missing_again_before_it_was_staged_stays_gone(

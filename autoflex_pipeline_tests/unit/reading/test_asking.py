@@ -95,6 +95,21 @@ def test_one_that_came_back_and_is_not_staged_yet_is_asked_for(connection: duckd
     assert asked(connection) == ["1"]
 
 
+def test_billed_ones_are_asked_for_while_they_are_missing_and_to_be_made_in_claire(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    for number in ("1", "2", "3", "4", "5"):
+        stage(connection, number, is_billed=True)
+        insert(connection, "document", number, is_owed=number != "2")
+    for number in ("1", "2", "3", "4"):
+        insert(connection, "absence", number, confirmed_at=NOW if number == "4" else None)
+    insert(connection, "absence", "5", dealer_id="pietersen")
+    insert(connection, "document", "2", is_owed=True, dealer_id="pietersen")
+    acknowledge(connection, "3")
+    acknowledge(connection, "1", dealer_id="pietersen")
+    assert asked(connection) == ["1"]
+
+
 def test_open_ones_in_quarantine_are_asked_for(connection: duckdb.DuckDBPyConnection) -> None:
     store(
         connection,
