@@ -80,7 +80,7 @@ class Attempt:
 class Outcome:
     """What became of an import: the last attempt's result; ``claire_id`` and ``status`` when Claire took it.
 
-    ``absent``: not sent, because the DMS has the order no more, and Claire, when asked, has no appointment of it.
+    ``absent``: it was to cancel an appointment that Claire, when asked, does not have.
     """
 
     result: Result

@@ -98,7 +98,7 @@ def _decide(plan: Plan, candidate: Candidate, dealer: DealerSettings, options: D
             return
         if known["state"] == "held" and not dealer.keep_importing and not options.ask_held_again:
             return
-    if policies.is_not_to_be_made(candidate):
+    if policies.is_not_to_be_made(candidate) and not options.force:
         plan.set_aside_row(candidate, "waiting", "order", MISSING, now, None)
         return
     waits_for = None if options.force else policies.waiting(candidate, dealer, now)

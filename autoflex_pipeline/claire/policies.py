@@ -17,7 +17,7 @@ GUARD_AT_LEAST = 5
 EMPTIED_AT_LEAST = 3
 
 Hindrance = Literal["held", "absent"]
-"""Work has started on the appointment, and that holds it back; or Claire does not have what the DMS has no more."""
+"""Work has started on the appointment, and that holds it back; or Claire does not have what is to be canceled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,11 @@ class Waiting:
 
 
 def is_not_to_be_made(candidate: Candidate) -> bool:
-    """Whether it is missing and Claire does not have it: it goes once the DMS has it again, or never."""
-    return candidate.is_missing and not candidate.is_known_to_claire
+    """Whether it is missing and Claire did not acknowledge it: it waits until it is there again, or known to be gone.
+
+    Also where a try had no answer: Claire is asked whether it has it when that is known, and not while it may change.
+    """
+    return candidate.is_missing and not candidate.is_acknowledged
 
 
 def waiting(candidate: Candidate, dealer: DealerSettings, now: datetime) -> Waiting | None:
@@ -112,8 +115,8 @@ def _may_be_held(candidate: Candidate, dealer: DealerSettings) -> bool:
 
 
 def _may_be_absent(candidate: Candidate) -> bool:
-    """Whether it is gone from the DMS, or missing there, and Claire may never have had it."""
-    return (candidate.is_gone or candidate.is_missing) and not candidate.is_acknowledged
+    """Whether it is gone from the DMS, and Claire may never have had it."""
+    return candidate.is_gone and not candidate.is_acknowledged
 
 
 def mass_change(changing: int, of_open: int, dealer: DealerSettings) -> str | None:

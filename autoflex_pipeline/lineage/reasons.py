@@ -53,10 +53,8 @@ class Situation:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it was found missing, which is not confirmed, and Claire does not have it."""
-        if self.absence is None or self.acknowledged is not None or self.unanswered:
-            return False
-        return not self.is_gone
+        """Whether it was found missing, which is not confirmed, and Claire did not acknowledge it."""
+        return self.absence is not None and self.acknowledged is None and not self.is_gone
 
     def is_about_the_document(self, row: Row) -> bool:
         """Whether a row tells of the document as it stands."""
@@ -156,8 +154,8 @@ def _not_delivered(of: Situation) -> Answer:
     if of.is_missing and (as_it_is is None or as_it_is["state"] != "rejected"):
         return (
             "waiting",
-            "Autoflex, asked by its number, does not have it, and Claire never had it: it goes once Autoflex has it "
-            "again, and never when it is known to be gone.",
+            "Autoflex, asked by its number, does not have it, and Claire did not acknowledge it: it goes once Autoflex "
+            "has it again, and is not made in Claire when it is known to be gone.",
             None,
         )
     if as_it_is is not None and as_it_is["reason"] != "order":

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from autoflex_pipeline.sources.unstaged import orders_to_be_staged
+from autoflex_pipeline.sources.unstaged import IS_TO_BE_STAGED, orders_to_be_staged
 
 TOLERANCE = timedelta(minutes=5)
 """So much less may have passed on the DMS's clock: it is told in seconds, and by any of its servers."""
@@ -32,10 +32,9 @@ def orders_to_ask_for(connection: duckdb.DuckDBPyConnection, dealer_id: str, lis
     rows = connection.execute(
         "SELECT dms_number FROM appointment WHERE dealer_id = ? AND NOT is_billed", [dealer_id]
     ).fetchall()
-    known = {number for (number,) in rows}
+    known = {number for (number,) in rows} - known_to_be_gone(connection, dealer_id)
     known |= {order.number for order in orders_to_be_staged(connection, dealer_id, rejected=True) if order.is_open}
     known |= _missing_and_owed(connection, dealer_id)
-    known -= known_to_be_gone(connection, dealer_id)
     known |= open_in_claire_only(connection, dealer_id)
     return sorted(known.difference(listed))
 
@@ -103,8 +102,8 @@ def note_missing(
         if dms_now is not None:
             dms_latest = dms_now - confirm_after + TOLERANCE
             _count_anew(connection, these, now=now, latest=latest, dms_now=dms_now, dms_latest=dms_latest)
-        gone = _confirm(connection, these, unstaged, now=now, latest=latest)
-    _close_entries(connection, these)
+        gone = _confirm(connection, these, now=now, latest=latest)
+    _close_entries(connection, these, unstaged)
     return gone
 
 
@@ -166,22 +165,19 @@ def _count_anew(
 
 
 def _confirm(
-    connection: duckdb.DuckDBPyConnection,
-    these: Mapping[str, Any],
-    unstaged: Sequence[str],
-    *,
-    now: datetime,
-    latest: datetime,
+    connection: duckdb.DuckDBPyConnection, these: Mapping[str, Any], *, now: datetime, latest: datetime
 ) -> list[str]:
     """Confirm those that have been missing long enough, but for one of which a version is yet to be staged."""
     rows = connection.execute(
         f"""
         UPDATE absence SET confirmed_at = $now
-        WHERE {_OF_THESE} AND NOT {_IS_UNSTAGED}
+        WHERE {_OF_THESE} AND dms_number NOT IN (
+              SELECT record_key FROM sighting
+              WHERE dealer_id = $dealer_id AND entity = 'order' AND record_key IS NOT NULL AND {IS_TO_BE_STAGED})
           AND confirmed_at IS NULL AND first_missing_at <= $latest AND first_missing_at < $now
         RETURNING dms_number
         """,
-        {**these, "unstaged": unstaged, "now": now, "latest": latest},
+        {**these, "now": now, "latest": latest},
     ).fetchall()
     gone = [number for (number,) in rows]
     connection.execute(
@@ -191,17 +187,17 @@ def _confirm(
     return gone
 
 
-def _close_entries(connection: duckdb.DuckDBPyConnection, these: Mapping[str, Any]) -> None:
+def _close_entries(connection: duckdb.DuckDBPyConnection, these: Mapping[str, Any], unstaged: Sequence[str]) -> None:
     """Close what is in quarantine of those never staged or known to be gone: nothing heals it any more."""
     connection.execute(
         f"""
         UPDATE quarantine SET state = 'gone'
         WHERE {_OF_THESE} AND entity = 'appointment' AND state = 'open'
-          AND (NOT {_IS_STAGED}
+          AND (NOT ({_IS_STAGED} OR {_IS_UNSTAGED})
                OR dms_number IN (
                    SELECT dms_number FROM absence WHERE dealer_id = $dealer_id AND confirmed_at IS NOT NULL))
         """,
-        these,
+        {**these, "unstaged": unstaged},
     )
 
 

@@ -93,6 +93,15 @@ WHERE state = 'open' AND dms_number IS NULL AND raw_seq IN (FROM keyless_gone);
 -- Coming back, such a record is new.
 DELETE FROM sighting WHERE record_key IS NULL AND raw_seq IN (FROM keyless_gone);
 -- step unfound
+-- Not found and never staged, its entry in quarantine was closed: it is judged again, although it may be as it was.
+INSERT INTO restage
+SELECT dealer_id, entity, record_key
+FROM seen_now
+JOIN nonexistent USING (dealer_id, entity, record_key)
+WHERE entity = 'order' AND nonexistent.asked_at <= seen_now.began_at
+  AND NOT EXISTS (
+      FROM appointment WHERE appointment.dealer_id = seen_now.dealer_id AND dms_number = seen_now.record_key);
+-- step unfound
 DELETE FROM nonexistent USING seen_now
 WHERE nonexistent.dealer_id = seen_now.dealer_id
   AND nonexistent.entity = seen_now.entity

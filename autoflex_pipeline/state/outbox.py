@@ -40,7 +40,7 @@ DispositionState = Literal["pending", "waiting", "held", "rejected", "failed"]
 Rows = list[dict[str, Any]]
 TAKEN = ("created", "updated", "unchanged")
 TELL_WHAT_CLAIRE_HAS = (*TAKEN, "absent")
-"""Results after which nothing is open any more of what went before; absent: it has nothing of it."""
+"""Results after which nothing is open any more of what went before; absent: there was nothing to cancel."""
 
 NUMBERS_AT_ONCE = 500
 """SQLite binds a limited number of values in one statement."""

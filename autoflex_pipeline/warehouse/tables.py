@@ -128,7 +128,7 @@ BOOKKEEPING: tuple[Table, ...] = (
     ),
     Table(
         "absence",
-        "One row per staged order that a complete extract lacked and that was not found by id.",
+        "One row per order, staged or to be staged, that a complete extract lacked and that was not found by id.",
         (
             DEALER,
             NUMBER,

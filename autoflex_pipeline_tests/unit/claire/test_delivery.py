@@ -234,11 +234,35 @@ def test_what_the_dms_does_not_have_any_more_is_not_made_in_claire_until_it_is_t
         run.missing(number)
     counts = run.deliver().counts
     assert (counts["created"], counts["updated"], counts["waiting"]) == (1, 1, 1)
-    assert run.deliver(force=True, numbers=("3",)).counts["waiting"] == 1
     assert run.numbers() == ["1", "2", "4"]
     assert run.held("2")["dms_notes"] == "x"
     run.back("3")
     assert run.deliver().counts["created"] == 1
+
+
+def test_what_the_dms_does_not_have_any_more_is_made_in_claire_when_a_person_asks_for_it(run: Bench) -> None:
+    run.put("3")
+    run.missing("3")
+    assert run.deliver(force=True, numbers=("3",)).counts["created"] == 1
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_what_is_missing_after_a_lost_answer_is_not_repeated_before_it_is_known_to_be_gone_or_back(
+    run: Bench, has_it: bool
+) -> None:
+    """Claire may still be at it: whether it has the appointment is asked once that decides about a cancel."""
+    run.faults({"kind": "reset_after" if has_it else "status_before", **({} if has_it else {"status": 503})})
+    run.put("3")
+    run.deliver()
+    run.faults()
+    run.missing("3")
+    before = run.claire.service.store.counts()["imports"]
+    assert run.deliver().counts["waiting"] == 1
+    assert run.claire.service.store.counts()["imports"] == before
+    run.back("3")
+    run.deliver()
+    assert run.numbers() == ["3"]
+    assert len(run.effects("3")) == 1
 
 
 def test_an_order_canceled_when_first_seen_is_sent_as_canceled(run: Bench) -> None:

@@ -21,14 +21,6 @@ def test_a_cancel_of_what_is_gone_goes_only_when_claire_has_it_or_has_said_so(be
     assert bench.sender.tally.results["7"] == "absent"
 
 
-def test_what_is_missing_in_the_dms_is_sent_again_only_when_claire_has_it(bench: Bench) -> None:
-    bench.claire.statuses |= {"7": None, "8": "New entry"}
-    missing = {number: known(number, is_unanswered=True, is_missing=True) for number in "78"}
-    bench.send(*(bench.intent(number, candidate=each) for number, each in missing.items()))
-    assert bench.claire.imported == ["8"]
-    assert bench.ends() == {"7": "absent", "8": "created"}
-
-
 def test_once_work_has_started_an_update_is_held_where_importing_ends(bench: Bench) -> None:
     bench.another_run(keep_importing=False)
     bench.claire.statuses = {"c1": "Control started", "2": "Control started", "c3": "New entry"}

@@ -190,10 +190,22 @@ def test_what_was_to_be_staged_and_was_rejected_is_no_longer_missing_nor_in_quar
     assert gone_from_quarantine(connection) == [("jansen", "appointment", "7", "open")]
 
 
-def test_a_newer_version_that_is_to_be_staged_puts_a_confirmation_off(connection: duckdb.DuckDBPyConnection) -> None:
-    """It may be rejected: then the last good one is canceled, by the next question."""
+def test_what_is_to_be_staged_stays_in_quarantine_until_it_was(connection: duckdb.DuckDBPyConnection) -> None:
+    """Its newer version may be a good one."""
+    connection.execute("DELETE FROM appointment WHERE dealer_id = 'jansen' AND dms_number = '7'")
+    quarantine(connection, "7")
+    store(connection, extract("order", record("order", "7", order_type=1)))
     missing(connection, 0)
-    store(connection, extract("order", record("order", "7", order_type=1), minutes=-10))
+    assert gone_from_quarantine(connection) == []
+
+
+@pytest.mark.parametrize("order_type", [1, 2], ids=["work order", "parts order"])
+def test_a_newer_version_that_is_to_be_staged_puts_a_confirmation_off(
+    connection: duckdb.DuckDBPyConnection, order_type: int
+) -> None:
+    """It may be rejected or skipped: then the last good one is canceled, by the next question."""
+    missing(connection, 0)
+    store(connection, extract("order", record("order", "7", order_type=order_type), minutes=-10))
     assert missing(connection, 60) == []
     stage_all(connection)
     assert missing(connection, 61) == ["7"]
@@ -205,6 +217,7 @@ def test_what_came_back_bad_and_went_again_leaves_quarantine(connection: duckdb.
     store(connection, extract("order", record("order", "7", order_type=1), minutes=90))
     stage_all(connection)
     quarantine(connection, "7")
+    quarantine(connection, "8")
     missing(connection, 180, proof=False)
     assert gone_from_quarantine(connection) == [("jansen", "appointment", "7", "open")]
 
@@ -218,6 +231,19 @@ def test_an_order_that_came_back_and_is_missing_again_before_it_was_staged_stays
     assert connection.execute("SELECT returned_at IS NULL FROM absence").fetchall() == [(False,)]
     missing(connection, 180)
     assert connection.execute("SELECT returned_at, confirmed_at FROM absence").fetchall() == [(None, FIRST + AN_HOUR)]
+
+
+def test_what_was_never_staged_is_judged_again_when_the_dms_has_it_after_all(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Its entry in quarantine was closed at the first question, and it may be byte for byte the same."""
+    bad = [record("order", "6", order_type=1), record("order", "7", order_type=1)]
+    store(connection, extract("order", *bad), extract("order", bad[0], dealer_id="pietersen"))
+    stage_all(connection)
+    store(connection, extract("order", not_found=frozenset(("6", "7")), minutes=1))
+    assert connection.execute("SELECT count(*) FROM nonexistent").fetchall() == [(2,)]
+    store(connection, extract("order", *bad, minutes=2), extract("order", bad[0], dealer_id="pietersen", minutes=2))
+    assert connection.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "6")]
 
 
 def test_an_unknown_number_makes_no_absence(connection: duckdb.DuckDBPyConnection) -> None:

@@ -92,7 +92,9 @@ def test_one_that_came_back_and_is_not_staged_yet_is_asked_for(connection: duckd
     """As after a run that died in between: it would be uncanceled as it was then."""
     stage(connection, "1")
     insert(connection, "absence", "1", confirmed_at=NOW, returned_at=NOW)
-    assert asked(connection) == ["1"]
+    store(connection, extract("order", record("order", "2", order_type=1)))
+    insert(connection, "absence", "2", confirmed_at=NOW)
+    assert asked(connection) == ["1", "2"]
 
 
 def test_billed_ones_are_asked_for_while_they_are_missing_and_to_be_made_in_claire(
