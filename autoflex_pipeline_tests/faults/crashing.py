@@ -44,9 +44,10 @@ from autoflex_pipeline_tests.faults import full_disk
 from autoflex_pipeline_tests.faults.system_calls import KILL, Call, Judge, install
 
 Kind = Literal["kill", "full disk", "I/O error"]
-BEFORE_A_WRITE = frozenset(
-    {"written", "checkpoint", "copy", "create", "rename", "link", "symlink", "remove", "mkdir", "chmod", "sync"}
-)
+BEFORE_A_WRITE = frozenset({
+    "written", "migrated", "attached", "checkpoint", "copy", "create", "rename", "link", "symlink", "remove", "mkdir",
+    "chmod", "sync",
+})  # fmt: skip
 """Moments after which something is written: a failing disk makes a difference there."""
 
 AUDITED = {

@@ -186,6 +186,20 @@ def test_a_refused_login_keeps_its_hold_beside_the_guards_and_is_tried_ever_more
         assert (held["kind"], held["attempts"]) == ("login", attempts)
 
 
+def test_a_dms_that_shrinks_is_not_believed(world: World) -> None:
+    load(world, orders=10)
+    world.tick()
+    for number in range(50001, 50006):
+        world.autoflex.delete(JANSEN, "order", number)
+    assert world.tick()[JANSEN]["ok"], "missing so far"
+    world.pass_time(minutes=61)
+    summary = world.tick()[JANSEN]
+    assert "5 of 10 open appointments would be canceled" in summary["error"]
+    assert not any(appointment["canceled"] for appointment in world.claire.appointments("101"))
+    assert world.tick(allow_mass_change=True)[JANSEN]["delivery"]["updated"] == 5
+    assert sum(appointment["canceled"] for appointment in world.claire.appointments("101")) == 5
+
+
 def test_many_redated_appointments_trip_the_guard(world: World) -> None:
     load(world, orders=10)
     world.run()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, inspect, text
 
-from autoflex_pipeline.errors import StoreBusyError
+from autoflex_pipeline.errors import DiskError, StoreBusyError
 from autoflex_pipeline.state import StateStore
 from autoflex_pipeline.state.dealers import dealer_row, remember
 from autoflex_pipeline.state.store import SCHEMA_VERSION, StateDamagedError, StateVersionError, metadata
@@ -28,6 +29,33 @@ def store(path: Path) -> Iterator[StateStore]:
     store = StateStore(path, wait_seconds=5)
     yield store
     store.close()
+
+
+class SilentlyFailing:
+    """SQLite over a disk that fails at the first page: it says so only by not taking the mode."""
+
+    def __init__(self, path: Path) -> None:
+        assert path.exists()
+
+    def execute(self, statement: str) -> SilentlyFailing:
+        assert statement == "PRAGMA journal_mode=WAL"
+        return self
+
+    def fetchone(self) -> tuple[str]:
+        return ("delete",)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_first_start_on_a_failing_disk_leaves_no_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the crashes: it left an empty one, which every later start called damaged."""
+    with monkeypatch.context() as failing:
+        failing.setattr(sqlite3, "connect", SilentlyFailing)
+        with pytest.raises(DiskError, match="the disk fails"):
+            StateStore(path)
+    assert list(path.parent.iterdir()) == []
+    StateStore(path).close()
 
 
 def run_of(store: StateStore, dealer_id: str = "d") -> str | None:
