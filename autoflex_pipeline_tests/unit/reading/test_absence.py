@@ -73,6 +73,10 @@ def test_the_first_time_an_order_is_missing_nothing_is_concluded(connection: duc
     assert next_confirmation(connection, "jansen", AN_HOUR) == FIRST + AN_HOUR
 
 
+def test_when_all_were_found_nothing_is_concluded(connection: duckdb.DuckDBPyConnection) -> None:
+    assert note_missing(connection, "jansen", [], now=FIRST, confirm_after=AN_HOUR, another_was_found=True) == []
+
+
 def test_too_soon_nothing_is_concluded(connection: duckdb.DuckDBPyConnection) -> None:
     missing(connection, 0)
     assert missing(connection, 59) == []
@@ -239,10 +243,11 @@ def test_what_was_never_staged_is_judged_again_when_the_dms_has_it_after_all(
     """Its entry in quarantine was closed at the first question, and it may be byte for byte the same."""
     bad = [record("order", "6", order_type=1), record("order", "7", order_type=1)]
     store(connection, extract("order", *bad), extract("order", bad[0], dealer_id="pietersen"))
+    stage(connection, "6", "pietersen")
     stage_all(connection)
     store(connection, extract("order", not_found=frozenset(("6", "7")), minutes=1))
     assert connection.execute("SELECT count(*) FROM nonexistent").fetchall() == [(2,)]
-    store(connection, extract("order", *bad, minutes=2), extract("order", bad[0], dealer_id="pietersen", minutes=2))
+    store(connection, extract("order", *bad, minutes=1), extract("order", bad[0], dealer_id="pietersen", minutes=1))
     assert connection.execute("SELECT * FROM restage").fetchall() == [("jansen", "order", "6")]
 
 
