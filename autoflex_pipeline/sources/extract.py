@@ -16,7 +16,8 @@ class Extract:
     ``records`` are the distinct records in scope; ``window`` is the first and last appointment day asked for;
     ``read_ids`` are the numbers asked for that were answered completely: of the records, and for order lines of the
     orders whose lines they are. ``not_found`` are those that the source says do not exist. ``is_refused``:
-    the source refused the question as a whole, which asking again does not mend.
+    the source refused the question as a whole, which asking again does not mend. ``pages``: how many the whole list
+    had; None when it was not read whole.
     """
 
     dealer_id: str
@@ -32,6 +33,7 @@ class Extract:
     window: tuple[date, date] | None = None
     is_refused: bool = False
     requests: int = 0
+    pages: int | None = None
     extract_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -61,4 +63,5 @@ class Extract:
             is_refused=reading.refused,
             window=window,
             requests=reading.requests,
+            pages=reading.pages,
         )
