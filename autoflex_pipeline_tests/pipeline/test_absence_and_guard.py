@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,18 @@ from autoflex_pipeline.runs.orders import read_open_orders
 from autoflex_pipeline.state.holds import current_hold
 from autoflex_pipeline_tests.domain import new_run_id
 from autoflex_pipeline_tests.world import JANSEN, World, load, order, variable
+
+
+def gone_for_good(world: World) -> dict[str, Any]:
+    """Order 50002 is gone from the DMS, which is confirmed; gives it as it was."""
+    load(world, orders=3)
+    row = world.autoflex.row(JANSEN, "order", 50002)
+    world.run()
+    world.autoflex.delete(JANSEN, "order", 50002)
+    world.run()
+    world.pass_time(minutes=61)
+    world.run()
+    return row
 
 
 def test_an_order_that_is_gone_is_canceled_only_after_a_second_confirmation(world: World) -> None:
@@ -86,13 +99,7 @@ def test_an_order_that_was_found_missing_before_claire_had_it_is_made_there_when
 
 
 def test_an_order_that_comes_back_for_a_run_that_dies_and_goes_again_stays_canceled(world: World) -> None:
-    load(world, orders=3)
-    row = world.autoflex.row(JANSEN, "order", 50002)
-    world.run()
-    world.autoflex.delete(JANSEN, "order", 50002)
-    world.run()
-    world.pass_time(minutes=61)
-    world.run()
+    row = gone_for_good(world)
     world.autoflex.put(JANSEN, "order", row)
     read_open_orders(world.installation.run_context(new_run_id(), RunOptions()))
     world.pass_time(minutes=1)
@@ -105,13 +112,7 @@ def test_an_order_that_comes_back_for_a_run_that_dies_and_goes_again_stays_cance
 
 
 def test_an_order_that_comes_back_is_no_longer_canceled_and_it_is_said(world: World) -> None:
-    load(world, orders=3)
-    row = world.autoflex.row(JANSEN, "order", 50002)
-    world.run()
-    world.autoflex.delete(JANSEN, "order", 50002)
-    world.run()
-    world.pass_time(minutes=61)
-    world.run()
+    row = gone_for_good(world)
     world.autoflex.put(JANSEN, "order", {key: value for key, value in row.items() if key != "last_modified"})
     world.run()
     held = world.held("50002")
